@@ -1,0 +1,6 @@
+"""Test a checkpoint: `python scripts/evaluate.py run=FOLDER`. All options: `--help`."""
+
+from cnnlab.app.programs import evaluate
+
+if __name__ == "__main__":
+    evaluate()

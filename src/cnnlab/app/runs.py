@@ -1,0 +1,85 @@
+"""Run folders that are there already: found, checked, read, and held by one process at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.app.check import nearest
+from cnnlab.reports.record import write_text
+
+CONFIG = "config.yaml"
+
+
+def save_config(config: DictConfig, folder: Path) -> None:
+    """The configuration as asked, every interpolation resolved."""
+    write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
+
+
+def find_run(given: Any) -> Path:
+    """The folder of a run. Raises ValueError, naming runs that are near, if it is none."""
+    folder = Path(str(given)).expanduser()
+    if (folder / CONFIG).is_file():
+        return folder
+    if not folder.exists():
+        parent = folder.parent
+        runs = sorted(path.parent.name for path in parent.glob(f"*/{CONFIG}")) if parent.is_dir() else []
+        there = f"; runs in {parent}: {', '.join(runs[-5:])}" if runs else ""
+        raise ValueError(f"there is no folder {folder}{nearest(folder.name, runs)}{there}")
+    inside = sorted(str(path.parent) for path in folder.glob(f"*/{CONFIG}"))
+    there = f"; it holds runs, such as {inside[-1]}" if inside else ""
+    raise ValueError(f"{folder} is not the folder of a run: it has no {CONFIG}{there}")
+
+
+def read_config(folder: Path) -> DictConfig:
+    """The configuration of a run. Raises ValueError if it is no configuration of a run any more."""
+    try:
+        config = OmegaConf.load(folder / CONFIG)
+    except Exception as error:
+        raise ValueError(f"{folder / CONFIG} can't be read: {' '.join(str(error).split())}") from error
+    needed = {"model", "data", "seed"}
+    if not isinstance(config, DictConfig) or not needed <= set(config):
+        raise ValueError(
+            f"{folder / CONFIG} is no configuration of a run: it lacks {', '.join(sorted(needed))}"
+        )
+    return config
+
+
+def find_checkpoint(folder: Path, name: str) -> Path:
+    """`best`, `last`, or a path. Raises ValueError with those that are there."""
+    for path in (folder / "checkpoints" / f"{name}.ckpt", Path(name)):
+        if path.is_file():
+            return path
+    there = sorted(path.stem for path in (folder / "checkpoints").glob("*.ckpt"))
+    raise ValueError(f"there is no checkpoint {name!r} in {folder}; there are: {', '.join(there) or 'none'}")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of cnnlab, plain types only. Raises ValueError if the file is something else."""
+    import torch
+
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} is no readable checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(checkpoint, dict) or not {"network", "state_dict"} <= set(checkpoint):
+        raise ValueError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
+    return checkpoint
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes from working in the folder. The hold ends with the process, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        yield
+        return
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{folder} is still running in another process") from None
+        yield

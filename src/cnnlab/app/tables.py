@@ -1,0 +1,54 @@
+"""Tables on the screen."""
+
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+SHOWN = {
+    "test/accuracy": "test accuracy",
+    "test/loss": "test loss",
+    "test/calibration": "test calibration error",
+    "val/accuracy": "validation accuracy, last epoch",
+    "train/loss": "training loss, last epoch",
+    "images_per_second": "images per second, training",
+}
+
+
+def print_results(metrics: dict[str, float], folder: Path) -> None:
+    table = Table(box=box.SIMPLE, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, words in SHOWN.items():
+        if name in metrics:
+            table.add_row(words, _number(metrics[name]))
+    for picture in ("kernels", "curves"):
+        path = folder / "figures" / f"{picture}.png"
+        if path.is_file():
+            table.add_row(picture, str(path))
+    _print(table)
+
+
+def print_runs(title: str, rows: list[dict[str, Any]]) -> None:
+    """One line a run; every dict has the same keys."""
+    table = Table(box=box.SIMPLE, title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*(value if isinstance(value, str) else _number(value) for value in row.values()))
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a log has no edge to wrap at
+    console.print(table)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"

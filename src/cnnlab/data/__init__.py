@@ -1,0 +1,1 @@
+"""Images as tensors, ready on the device: one table of sets, one data module, batched augmentation."""

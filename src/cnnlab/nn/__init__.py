@@ -1,0 +1,1 @@
+"""Trainable modules: a filter-bank front end, initialisation by a bank, and networks."""

@@ -1,0 +1,93 @@
+"""The one small network of every arm: a front end, a few stages, global pooling, a linear head.
+
+B batch, C input channel, K class, D width of the last stage, H, W image; other letters per stage.
+"""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from cnnlab.filters.bank import FilterBank
+from cnnlab.nn.choices import check_choice
+from cnnlab.nn.front_end import FrontEnd
+
+POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
+NORMS = ("batch", "group", "none")
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+class SmallCNN(nn.Module):
+    """(B, C, H, W) -> logits (B, K), for images of any size that the border of the front end allows.
+
+    front end -> pool (`stem_pool`) -> norm, then one stage per entry of `widths`: 3x3 convolution, norm,
+    activation, and between the stages a pool of 2. Then the mean over the image, dropout, a linear head.
+    Pools round up, so a single pixel survives. The defaults stand in configs/model/small_cnn.yaml.
+    mode, channels, start, gain, rectify, border, stem_stride, release_epoch, anchor: see `FrontEnd`.
+    """
+
+    def __init__(
+        self, bank: FilterBank, in_channels: int, num_classes: int, *,
+        mode: str, channels: str, start: str, gain: str, rectify: str, border: str,
+        release_epoch: int, anchor: float, stem_stride: int, stem_pool: int, stem_norm: bool,
+        widths: Sequence[int], norm: str, activation: str, pool: str, dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        for what, given, valid in (
+            ("norm", norm, NORMS), ("activation", activation, ACTIVATIONS), ("pool", pool, POOLS),
+        ):  # fmt: skip
+            check_choice(what, given, valid)
+        if not widths or min(*widths, num_classes, stem_pool, 1) < 1:
+            raise ValueError(
+                f"widths (at least one), num_classes and stem_pool must be positive; "
+                f"got {list(widths)}, {num_classes}, {stem_pool}"
+            )
+        self.front_end = FrontEnd(
+            bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
+            border=border, stride=stem_stride, release_epoch=release_epoch, anchor=anchor,
+        )  # fmt: skip
+        inputs = [self.front_end.out_channels, *widths]
+        self.stem = nn.Sequential(_pool(pool, stem_pool), _norm(norm if stem_norm else "none", inputs[0]))
+        self.trunk = nn.ModuleList()
+        for number, width in enumerate(widths):
+            conv = nn.Conv2d(inputs[number], width, 3, padding=1, bias=norm == "none")
+            between = _pool(pool, 2 if number + 1 < len(widths) else 1)
+            self.trunk.append(nn.Sequential(conv, _norm(norm, width), ACTIVATIONS[activation](), between))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], num_classes))
+
+    def stages(self, image_BCHW: Tensor) -> dict[str, Tensor]:
+        """Every stage in order: `response`, `feature`, `stem`, `stage1` ..., `embedding` (B, D), `logits`."""
+        response = self.front_end.respond(image_BCHW)
+        feature = self.front_end.rectified(response)
+        named = {"response": response, "feature": feature, "stem": self.stem(feature)}
+        current = named["stem"]
+        for number, stage in enumerate(self.trunk, start=1):
+            named[f"stage{number}"] = current = stage(current)
+        named["embedding"] = current.mean(dim=(2, 3))
+        named["logits"] = self.head(named["embedding"])
+        return named
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        return self.stages(image_BCHW)["logits"]
+
+    def first_layer_kernels(self) -> Tensor:
+        """(K, C, h, w): a detached copy of the first convolution's weight."""
+        return self.front_end.first_layer_kernels()
+
+    def at_epoch(self, epoch: int) -> None:
+        """To be called as every training epoch starts, after a resume too; mode `released` needs it."""
+        self.front_end.at_epoch(epoch)
+
+    def penalty(self) -> Tensor:
+        """() to be added to the loss; 0 unless the mode is `anchored`."""
+        return self.front_end.penalty()
+
+
+def _norm(kind: str, width: int) -> nn.Module:
+    if kind == "group":
+        return nn.GroupNorm(math.gcd(8, width), width)
+    return nn.BatchNorm2d(width) if kind == "batch" else nn.Identity()
+
+
+def _pool(kind: str, factor: int) -> nn.Module:
+    return POOLS[kind](factor, ceil_mode=True) if factor > 1 else nn.Identity()

@@ -1,0 +1,1 @@
+"""The record of a run, for programs (summary.json) and for people."""

@@ -1,0 +1,1 @@
+"""Lightning modules and the fit. They receive networks, data modules and optimizers; they build none."""

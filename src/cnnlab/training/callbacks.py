@@ -1,0 +1,71 @@
+"""What happens around the steps: checkpoints, snapshots of the first layer. K kernels, C channels, h height, w width."""
+
+import io
+import os
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+
+class RunCheckpoints(ModelCheckpoint):
+    """`best.ckpt` by validation accuracy (the newest epoch where nothing is validated) and `last.ckpt`.
+
+    Saved when an epoch has ended, so that a resumed run starts with a whole epoch; the first `last.ckpt` is there
+    before the first step, so that there is always something to resume from. Lightning writes to a temporary name
+    and renames.
+    """
+
+    def __init__(self, folder: Path, monitor: str | None) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best",
+            monitor=monitor,
+            mode="max",
+            save_last=True,
+            save_on_train_epoch_end=True,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        last = Path(str(self.dirpath)) / "last.ckpt"
+        if not trainer.fast_dev_run and not last.exists():
+            trainer.save_checkpoint(last)
+
+
+class KernelSnapshots(Callback):
+    """The first layer's kernels at initialisation and after every epoch: `epoch_0000.pt`, each (K, C, h, w) float32.
+
+    Networks without `first_layer_kernels()` leave no snapshots.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 0:
+            self._save(trainer, pl_module, 0)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer, pl_module, trainer.current_epoch + 1)
+
+    def _save(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+        network = pl_module.network
+        if not trainer.is_global_zero or trainer.fast_dev_run or not hasattr(network, "first_layer_kernels"):
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"epoch_{epoch:04d}.pt"
+        content = io.BytesIO()
+        torch.save(network.first_layer_kernels().detach().float().cpu().contiguous().clone(), content)
+        half = path.with_suffix(".part")
+        half.write_bytes(content.getvalue())
+        os.replace(half, path)
+
+
+def read_snapshots(folder: Path) -> dict[int, torch.Tensor]:
+    """Epoch -> kernels (K, C, h, w) float32, in order; {} where there are none."""
+    files = sorted(folder.glob("epoch_*.pt"))
+    return {int(file.stem.removeprefix("epoch_")): torch.load(file, weights_only=True) for file in files}

@@ -1,0 +1,56 @@
+"""Fit and test: the two calls that take long."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+
+from cnnlab.training.task import ClassificationTask
+
+# What Lightning advises about its own DataLoaders and defaults does not concern tensors in memory.
+ADVICE = [
+    "does not have many workers",
+    "Consider setting `persistent_workers",
+    "The number of training batches",
+    "GPU available but not used",
+    "Found .* module.* in eval mode",
+    "`isinstance.treespec, LeafSpec.` is deprecated",
+    "You are trying to `self.log..` but the logger",
+    "Checkpoint directory .* exists and is not empty",
+    "You're resuming from a checkpoint that ended before the epoch ended",
+    "Detected call of `lr_scheduler.step..` before `optimizer.step..`",
+]
+
+
+def quiet_advice() -> None:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in ADVICE:
+        warnings.filterwarnings("ignore", message=f".*{message}")
+
+
+def fit(
+    task: ClassificationTask,
+    data: LightningDataModule,
+    trainer: Trainer,
+    checkpoint: Path | None = None,
+    compile_network: bool = False,
+    channels_last: bool = False,
+) -> None:
+    """Train to the end, from `checkpoint` where there is one. Raises TrainingDiverged, KeyboardInterrupt."""
+    quiet_advice()
+    if channels_last:
+        task.network.to(memory_format=torch.channels_last)
+    if compile_network:
+        task.network.compile()
+    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+
+def score(
+    task: ClassificationTask, data: LightningDataModule, trainer: Trainer, checkpoint: Path
+) -> dict[str, float]:
+    """Scores on the test split with the weights of `checkpoint`: `test/accuracy`, `test/loss`, `test/calibration`."""
+    quiet_advice()
+    (scores,) = trainer.test(task, datamodule=data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    return dict(scores)

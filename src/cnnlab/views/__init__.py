@@ -1,0 +1,1 @@
+"""Tensors -> matplotlib Figures. A figure shows what it is given; it knows no network and no training."""
