@@ -40,9 +40,7 @@ def test_a_shift_is_numpys_reflected_border_cropped_at_the_offset(
     assert shifted_BCHW.dtype == dtype
     padded = np.pad(image_BCHW.numpy(), ((0, 0), (0, 0), (4, 4), (4, 4)), mode="reflect")
     for one, (dy, dx) in enumerate(offsets):
-        np.testing.assert_array_equal(
-            shifted_BCHW[one].numpy(), padded[one, :, 4 + dy : 10 + dy, 4 + dx : 9 + dx]
-        )
+        np.testing.assert_array_equal(shifted_BCHW[one].numpy(), padded[one, :, 4 + dy : 10 + dy, 4 + dx : 9 + dx])
 
 
 def test_a_shift_by_nothing_is_the_identity() -> None:

@@ -34,9 +34,7 @@ def test_names_sort_as_people_count() -> None:
     assert sorted(names, key=natural) == ["2", "10", "a", "A9", "a10", "b", "٣"]
 
 
-def test_hidden_and_foreign_files_are_ignored_and_nested_ones_found(
-    folder: Path, write_image: Writer
-) -> None:
+def test_hidden_and_foreign_files_are_ignored_and_nested_ones_found(folder: Path, write_image: Writer) -> None:
     (folder / "train" / ".cache").mkdir()
     (folder / "train" / "notes.txt").write_text("x")
     (folder / "train" / "cat" / "Thumbs.db").write_text("x")
@@ -79,9 +77,7 @@ def test_in_files_and_in_memory_are_the_same_images_with_the_same_statistics(
         assert torch.equal(one, other)
 
 
-def test_auto_keeps_in_memory_what_fits_and_streams_the_rest(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_keeps_in_memory_what_fits_and_streams_the_rest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(read_folder(folder / "train", options()), TensorImages)
     monkeypatch.setattr(folder_module, "MEMORY_SHARE", 1e-12)
     assert isinstance(read_folder(folder / "train", options()), FolderImages)
@@ -106,9 +102,7 @@ def test_a_test_image_of_another_size_is_an_error(folder: Path, write_image: Wri
         read_folder(folder / "test", options(), like=train)
 
 
-def test_a_test_class_unknown_to_training_is_an_error_that_names_the_nearest(
-    folder: Path, write_image: Writer
-) -> None:
+def test_a_test_class_unknown_to_training_is_an_error_that_names_the_nearest(folder: Path, write_image: Writer) -> None:
     train = read_folder(folder / "train", options())
     write_image(folder / "test" / "dogs" / "0.png")
     with pytest.raises(ValueError, match=r"'dogs'; did you mean 'dog'\? known: cat, dog"):
@@ -152,13 +146,9 @@ def test_a_class_of_broken_images_only_is_an_error_even_when_skipping(folder: Pa
         read_folder(folder / "train", options(on_broken="skip"))
 
 
-def test_images_of_different_sizes_are_an_error_that_names_the_override(
-    folder: Path, write_image: Writer
-) -> None:
+def test_images_of_different_sizes_are_an_error_that_names_the_override(folder: Path, write_image: Writer) -> None:
     write_image(folder / "train" / "dog" / "tall.png", height=20)
-    with pytest.raises(
-        ValueError, match=r"differ in size: 10x12 .*tall.png is 20x12, one of 1; data.image_size="
-    ):
+    with pytest.raises(ValueError, match=r"differ in size: 10x12 .*tall.png is 20x12, one of 1; data.image_size="):
         read_folder(folder / "train", options())
     assert read_folder(folder / "train", options((10, 12))).shape == (3, 10, 12)
 

@@ -34,9 +34,7 @@ def in_memory(augmentation: Augmentation | None = AUGMENTATION, **changes: objec
     return InMemoryLoader(images(), *order_and_finish(augmentation, **changes), CPU)
 
 
-def streaming(
-    augmentation: Augmentation | None = AUGMENTATION, workers: int = 0, **changes: object
-) -> StreamingLoader:
+def streaming(augmentation: Augmentation | None = AUGMENTATION, workers: int = 0, **changes: object) -> StreamingLoader:
     return StreamingLoader(images(), *order_and_finish(augmentation, **changes), CPU, workers)
 
 
@@ -45,9 +43,7 @@ both = pytest.mark.parametrize("make", [in_memory, streaming])
 
 def same(ones: list[tuple[Tensor, Tensor]], others: list[tuple[Tensor, Tensor]]) -> bool:
     return len(ones) == len(others) and all(
-        torch.equal(one, other)
-        for pair in zip(ones, others, strict=True)
-        for one, other in zip(*pair, strict=True)
+        torch.equal(one, other) for pair in zip(ones, others, strict=True) for one, other in zip(*pair, strict=True)
     )
 
 
@@ -132,9 +128,7 @@ def test_a_state_taken_at_the_end_of_an_epoch_starts_the_next_one_whole(make: Ma
 
 @pytest.mark.parametrize("augmentation", [None, AUGMENTATION])
 @pytest.mark.parametrize("training", [True, False])
-def test_streaming_and_in_memory_give_the_same_batches(
-    augmentation: Augmentation | None, training: bool
-) -> None:
+def test_streaming_and_in_memory_give_the_same_batches(augmentation: Augmentation | None, training: bool) -> None:
     memory, stream = (make(augmentation, training=training) for make in (in_memory, streaming))
     for _ in range(2):
         assert len(memory) == len(stream)

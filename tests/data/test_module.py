@@ -105,9 +105,7 @@ def test_fitting_never_reads_the_test_split_of_a_folder(make_data: Maker, folder
         data.setup("test")
 
 
-def test_fitting_never_reads_the_test_split_of_mnist(
-    make_data: Maker, data_root: Path, tmp_path: Path
-) -> None:
+def test_fitting_never_reads_the_test_split_of_mnist(make_data: Maker, data_root: Path, tmp_path: Path) -> None:
     shutil.copytree(data_root / "MNIST", tmp_path / "MNIST", copy_function=shutil.copyfile)
     for path in (tmp_path / "MNIST" / "raw").glob("t10k*"):
         path.write_bytes(b"unreadable")

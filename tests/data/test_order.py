@@ -73,10 +73,7 @@ def test_ranks_share_one_permutation_in_equally_many_batches_without_overlap(
     training: bool, world_size: int, more: int, size: int
 ) -> None:
     count = world_size + more
-    ranks = [
-        order(count, size, training, rank=rank, world_size=world_size).batches(3)
-        for rank in range(world_size)
-    ]
+    ranks = [order(count, size, training, rank=rank, world_size=world_size).batches(3) for rank in range(world_size)]
     assert len({len(batches) for batches in ranks}) == 1
     assert all(len(batch) > 0 for batches in ranks for batch in batches)
     given_N = torch.cat([batch for batches in ranks for batch in batches])

@@ -47,9 +47,7 @@ def test_mnist_is_the_original(data_root: Path) -> None:
 
 def test_cifar_files_give_channels_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.CIFAR10, "_check_integrity", lambda self: True)
-    monkeypatch.setattr(
-        datasets.CIFAR10, "_load_meta", lambda self: setattr(self, "classes", list("abcdefghij"))
-    )
+    monkeypatch.setattr(datasets.CIFAR10, "_load_meta", lambda self: setattr(self, "classes", list("abcdefghij")))
     row_NP = np.random.default_rng(0).integers(0, 256, (4, 3072), dtype=np.uint8)
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
@@ -57,9 +55,7 @@ def test_cifar_files_give_channels_first(tmp_path: Path, monkeypatch: pytest.Mon
         content = pickle.dumps({"data": row_NP, "labels": [3, 1, 0, 9]})
         (folder / f"data_batch_{n}").write_bytes(content)
     images = read_named("cifar10", tmp_path, test=False)
-    np.testing.assert_array_equal(
-        images.image_NCHW.numpy(), np.tile(row_NP.reshape(4, 3, 32, 32), (5, 1, 1, 1))
-    )
+    np.testing.assert_array_equal(images.image_NCHW.numpy(), np.tile(row_NP.reshape(4, 3, 32, 32), (5, 1, 1, 1)))
     assert images.image_NCHW.is_contiguous()
     assert images.label_N.tolist() == [3, 1, 0, 9] * 5
 
@@ -73,16 +69,12 @@ def test_stl10_files_are_read_from_their_splits(tmp_path: Path, monkeypatch: pyt
     (folder / "train_X.bin").write_bytes(row_NP.tobytes())
     (folder / "train_y.bin").write_bytes(bytes([1, 10]))
     images = read_named("stl10", tmp_path, test=False)
-    np.testing.assert_array_equal(
-        images.image_NCHW.numpy(), row_NP.transpose(0, 1, 3, 2)
-    )  # stored by columns
+    np.testing.assert_array_equal(images.image_NCHW.numpy(), row_NP.transpose(0, 1, 3, 2))  # stored by columns
     assert images.label_N.tolist() == [0, 9]
 
 
 @pytest.mark.parametrize("name", DOWNLOADED)
-def test_missing_files_say_where_they_were_looked_for_and_what_downloads_them(
-    name: str, tmp_path: Path
-) -> None:
+def test_missing_files_say_where_they_were_looked_for_and_what_downloads_them(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not there") as caught:
         read_named(name, tmp_path, test=False)
     message = str(caught.value)
@@ -102,9 +94,7 @@ def test_damaged_files_say_that_they_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DOWNLOADED)
-def test_a_download_without_network_says_so(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_download_without_network_says_so(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*arguments: object, **options: object) -> None:
         raise URLError("Temporary failure in name resolution")
 

@@ -28,23 +28,17 @@ def test_shares_add_up_and_lie_within_one_of_the_exact_share(count_K: list[int],
 
 
 @given(counts, st.floats(0.2, 0.8), seeds)
-def test_a_validation_split_is_stratified_disjoint_and_complete(
-    count_K: list[int], fraction: float, seed: int
-) -> None:
+def test_a_validation_split_is_stratified_disjoint_and_complete(count_K: list[int], fraction: float, seed: int) -> None:
     label_N = shuffled_labels(count_K)
     rest_N, cut_N = validation_split(label_N, fraction, seed)
     assert torch.cat([rest_N, cut_N]).sort().values.tolist() == list(range(len(label_N)))
     for k, count in enumerate(count_K):
-        assert (
-            abs((label_N[cut_N] == k).sum().item() - fraction * count) <= 1.5
-        )  # 1, and rounding of the total
+        assert abs((label_N[cut_N] == k).sum().item() - fraction * count) <= 1.5  # 1, and rounding of the total
         assert (label_N[rest_N] == k).any()
 
 
 @given(counts, st.data(), seeds)
-def test_a_subset_has_the_asked_size_and_every_class(
-    count_K: list[int], data: st.DataObject, seed: int
-) -> None:
+def test_a_subset_has_the_asked_size_and_every_class(count_K: list[int], data: st.DataObject, seed: int) -> None:
     label_N = shuffled_labels(count_K)
     size = data.draw(st.integers(len(count_K), len(label_N)))
     subset_N = stratified_subset(label_N, size, seed)

@@ -100,9 +100,7 @@ def test_ramp_normalisation_undoes_any_scale(expression: str) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    angle=st.floats(-4, 4), kind=st.sampled_from(["gaussian(order=1)", "gaussian(order=2, sigma=2)", "sobel"])
-)
+@given(angle=st.floats(-4, 4), kind=st.sampled_from(["gaussian(order=1)", "gaussian(order=2, sigma=2)", "sobel"]))
 def test_ramp_normalisation_does_not_depend_on_the_direction_of_a_kernel(angle: float, kind: str) -> None:
     kernel = steered(bank(kind).kernels[:, 0], angle)
     torch.testing.assert_close(scaled(kernel * 5, "ramp"), kernel, atol=1e-12, rtol=1e-9)
@@ -226,9 +224,7 @@ def test_a_bank_that_contradicts_itself_is_refused(change: dict, message: str) -
         ("steerable(sigma=0.2)", "from 0.7 to 100"),
     ],
 )
-def test_a_refused_value_names_family_parameter_value_and_what_is_valid(
-    expression: str, message: str
-) -> None:
+def test_a_refused_value_names_family_parameter_value_and_what_is_valid(expression: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         bank(expression)
 
@@ -253,9 +249,7 @@ def test_patches_go_to_the_learned_families_of_a_sum_and_are_refused_elsewhere()
         bank("dct(size=4) + pca")
 
 
-@pytest.mark.parametrize(
-    "first", ["import cnnlab.filters.bank", "from cnnlab.filters.bank import FilterBank", ""]
-)
+@pytest.mark.parametrize("first", ["import cnnlab.filters.bank", "from cnnlab.filters.bank import FilterBank", ""])
 def test_the_function_bank_is_reached_whichever_module_was_imported_first(first: str) -> None:
     check = f"{first}\nfrom cnnlab.filters import bank\nassert len(bank('sobel')) == 2"
     subprocess.run([sys.executable, "-c", check], check=True)

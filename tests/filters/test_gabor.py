@@ -25,9 +25,7 @@ QUICK = settings(deadline=None, max_examples=40)
     phase=st.floats(-3, 3),
     orientations=st.integers(1, 6),
 )
-def test_gabor_is_opencvs_with_the_phase_negated(
-    size, wavelength, sigma, aspect, phase, orientations
-) -> None:
+def test_gabor_is_opencvs_with_the_phase_negated(size, wavelength, sigma, aspect, phase, orientations) -> None:
     for k in range(orientations):
         angle = math.pi * k / orientations
         ours = wave_packet(size, wavelength, sigma, aspect, angle, phase, zero_mean=False)
@@ -59,9 +57,7 @@ def test_gabor_is_scikit_images_times_the_area_of_its_envelope(phase: float) -> 
 @given(wavelength=st.floats(2.5, 10), orientations=st.integers(1, 8), phase=st.floats(-3, 3))
 def test_a_constant_answers_zero_whatever_the_phase(wavelength, orientations, phase) -> None:
     kernels = bank("gabor", wavelength=wavelength, orientations=orientations, phase=phase).kernels
-    torch.testing.assert_close(
-        kernels.sum(dim=(1, 2, 3)), torch.zeros(orientations).double(), atol=1e-12, rtol=0
-    )
+    torch.testing.assert_close(kernels.sum(dim=(1, 2, 3)), torch.zeros(orientations).double(), atol=1e-12, rtol=0)
 
 
 def test_without_zero_mean_an_even_kernel_answers_to_a_constant() -> None:

@@ -39,9 +39,7 @@ def impulse_kernel(operator, size: int) -> np.ndarray:
 
 @QUICK
 @given(sigma=st.floats(0.6, 6), order=st.integers(0, 5))
-def test_a_derivative_answers_one_to_its_own_monomial_and_zero_to_all_others_up_to_its_order(
-    sigma, order
-) -> None:
+def test_a_derivative_answers_one_to_its_own_monomial_and_zero_to_all_others_up_to_its_order(sigma, order) -> None:
     for index, kernel in enumerate(bank("gaussian", sigma=sigma, order=order).kernels[:, 0]):
         for degree in range(order + 1):
             for x_power in range(degree + 1):
@@ -51,9 +49,7 @@ def test_a_derivative_answers_one_to_its_own_monomial_and_zero_to_all_others_up_
 
 @QUICK
 @given(sigma=st.floats(0.6, 4), order=st.integers(1, 4), orientations=st.integers(1, 9))
-def test_an_oriented_derivative_answers_one_to_the_power_along_its_direction(
-    sigma, order, orientations
-) -> None:
+def test_an_oriented_derivative_answers_one_to_the_power_along_its_direction(sigma, order, orientations) -> None:
     oriented = bank("gaussian", sigma=sigma, order=order, orientations=orientations)
     for k, kernel in enumerate(oriented.kernels[:, 0]):
         y, x = monomial(kernel, 1, 0), monomial(kernel, 0, 1)
@@ -81,15 +77,11 @@ def test_several_scales_are_the_single_scales_in_the_largest_frame() -> None:
 def test_the_gaussian_and_its_first_derivative_are_scipys_up_to_the_gain_of_sampling(sigma: float) -> None:
     size = 2 * int(4 * sigma + 0.5) + 1  # scipy's truncate=4
     smooth = bank("gaussian", sigma=sigma, size=size).kernels[0, 0].numpy()
-    np.testing.assert_allclose(
-        smooth, impulse_kernel(lambda im: scipy.ndimage.gaussian_filter(im, sigma), size)
-    )
+    np.testing.assert_allclose(smooth, impulse_kernel(lambda im: scipy.ndimage.gaussian_filter(im, sigma), size))
     for kernel, order in zip(
         bank("gaussian", sigma=sigma, order=1, size=size).kernels[:, 0], ((1, 0), (0, 1)), strict=True
     ):
-        theirs = impulse_kernel(
-            lambda im, order=order: scipy.ndimage.gaussian_filter(im, sigma, order=order), size
-        )
+        theirs = impulse_kernel(lambda im, order=order: scipy.ndimage.gaussian_filter(im, sigma, order=order), size)
         gain = (theirs * monomial(kernel, *order).numpy()).sum()
         assert gain == pytest.approx(1, abs=0.01)
         np.testing.assert_allclose(kernel.numpy() * gain, theirs, atol=1e-14)
@@ -157,9 +149,7 @@ def test_the_difference_of_gaussians_is_scikit_images_up_to_a_negative_factor() 
     theirs = impulse_kernel(lambda im: skimage.filters.difference_of_gaussians(im, 1.0, 1.6), 13)
     factor = theirs[6, 6] / kernel[6, 6]
     assert factor < 0
-    np.testing.assert_allclose(
-        kernel * factor, theirs, atol=2e-4
-    )  # they cut each Gaussian at its own 4 sigma
+    np.testing.assert_allclose(kernel * factor, theirs, atol=2e-4)  # they cut each Gaussian at its own 4 sigma
 
 
 def test_the_difference_of_gaussians_resembles_the_laplacian_of_gaussian_between_its_scales() -> None:

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from cnnlab.filters import bank
+from cnnlab.filters.expression import patch_size
 
 
 def smooth_patches(seed: int, count: int = 400, side: int = 5, channels: int = 1) -> Tensor:
@@ -25,9 +26,7 @@ def answers(patches_Nchw: Tensor, kernels_K1hw: Tensor) -> Tensor:
 
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 999), side=st.integers(2, 6), channels=st.integers(1, 3))
-def test_pca_is_orthonormal_and_its_answers_are_uncorrelated_with_falling_variance(
-    seed, side, channels
-) -> None:
+def test_pca_is_orthonormal_and_its_answers_are_uncorrelated_with_falling_variance(seed, side, channels) -> None:
     patches = smooth_patches(seed, side=side, channels=channels)
     pca = bank("pca", patches=patches)
     rows = pca.kernels.flatten(1)
@@ -54,9 +53,7 @@ def test_the_sign_of_a_component_does_not_depend_on_the_order_of_the_patches() -
 
 @pytest.mark.parametrize("kind", ["zca", "pca"])
 @pytest.mark.parametrize(("epsilon", "tolerance"), [(0.0, 1e-9), (1e-5, 5e-3)])
-def test_whitened_patches_have_the_identity_as_covariance(
-    kind: str, epsilon: float, tolerance: float
-) -> None:
+def test_whitened_patches_have_the_identity_as_covariance(kind: str, epsilon: float, tolerance: float) -> None:
     patches = smooth_patches(2, channels=2)
     whitening = bank("whitening", patches=patches, kind=kind, epsilon=epsilon)
     covariance = torch.cov(answers(patches, whitening.kernels).T)
@@ -100,3 +97,23 @@ def test_patches_that_cannot_be_whitened_or_read_are_refused() -> None:
         bank("pca", patches=torch.full((4, 1, 3, 3), float("nan")))
     with pytest.raises(ValueError, match=r"pca: components=10 is not valid. Valid: an integer from 1 to 9"):
         bank("pca", patches=torch.rand(40, 1, 3, 3), components=10)
+
+
+@pytest.mark.parametrize("name", ["pca", "whitening"])
+def test_size_learns_from_the_middle_of_the_patches(name: str) -> None:
+    patches = torch.rand(200, 1, 7, 5, generator=torch.Generator().manual_seed(0))
+    found = bank(f"{name}(size=3)", patches=patches)
+    expected = bank(name, patches=patches[..., 2:5, 1:4])
+    assert torch.equal(found.kernels, expected.kernels)
+    assert found.names == expected.names
+
+
+@pytest.mark.parametrize("size", [0, 2, 7, "3"])
+def test_a_size_without_a_middle_is_refused(size: object) -> None:
+    with pytest.raises(ValueError, match="size"):
+        bank("pca", size=size, patches=torch.rand(9, 1, 5, 5))
+
+
+def test_the_size_asked_of_learned_families_is_known_before_the_patches() -> None:
+    assert patch_size("sobel(size=7) + pca(size=5) + whitening") == 5
+    assert patch_size("pca + sobel(size=5)") is None

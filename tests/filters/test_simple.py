@@ -17,9 +17,7 @@ IMAGE = np.random.default_rng(0).random((15, 19))
 def answer(expression: str, **parameters) -> np.ndarray:
     """The correlation of IMAGE with a bank's first kernel, zeros outside."""
     kernels = bank(expression, **parameters).kernels
-    return F.conv2d(torch.from_numpy(IMAGE)[None, None], kernels, padding=kernels.shape[-1] // 2)[
-        0, 0
-    ].numpy()
+    return F.conv2d(torch.from_numpy(IMAGE)[None, None], kernels, padding=kernels.shape[-1] // 2)[0, 0].numpy()
 
 
 @pytest.mark.parametrize("size", [1, 3, 7])
@@ -55,9 +53,7 @@ def test_shift_says_where_to_and_refuses_a_size_that_cannot_reach() -> None:
 def test_box_is_opencvs_blur_and_its_integer_form_the_sum(size: int) -> None:
     inside = np.s_[3:-3, 3:-3]
     np.testing.assert_allclose(answer("box", size=size)[inside], cv2.blur(IMAGE, (size, size))[inside])
-    assert torch.equal(
-        bank("box", size=size, normalise="integers").kernels, torch.ones(1, 1, size, size).double()
-    )
+    assert torch.equal(bank("box", size=size, normalise="integers").kernels, torch.ones(1, 1, size, size).double())
 
 
 @pytest.mark.parametrize("neighbours", [4, 8])

@@ -66,9 +66,7 @@ def test_central_second_derivatives_answer_one_to_their_own_quadratic_and_zero_t
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("accuracy", [2, 4, 6])
-def test_the_error_of_a_central_difference_falls_with_its_accuracy_as_exponent(
-    accuracy: int, order: int
-) -> None:
+def test_the_error_of_a_central_difference_falls_with_its_accuracy_as_exponent(accuracy: int, order: int) -> None:
     dx = bank("central", accuracy=accuracy, order=order).kernels[-1, 0, accuracy // 2]
     steps = torch.tensor([0.2, 0.1, 0.05], dtype=torch.float64)
     place = torch.arange(-(accuracy // 2), accuracy // 2 + 1, dtype=torch.float64)
@@ -129,9 +127,7 @@ def test_correlation_on_an_image_is_opencvs_filter2d(expression: str) -> None:
         ("prewitt", (lambda im: scipy.ndimage.prewitt(im, 0), lambda im: scipy.ndimage.prewitt(im, 1)), 6),
     ],
 )
-def test_scipy_and_scikit_image_have_the_same_signs_and_another_scale(
-    expression, operators, ramp_answer
-) -> None:
+def test_scipy_and_scikit_image_have_the_same_signs_and_another_scale(expression, operators, ramp_answer) -> None:
     for kernel, operator in zip(bank(expression).kernels[:, 0], operators, strict=True):
         torch.testing.assert_close(impulse_kernel(operator), ramp_answer * padded(kernel), atol=1e-6, rtol=0)
 
@@ -157,9 +153,7 @@ def test_roberts_answers_one_to_a_ramp_along_each_diagonal_and_its_steered_pair_
     torch.testing.assert_close(torch.einsum("khw,rhw->kr", axes.kernels[:, 0], torch.stack([x, y])), eye)
 
 
-@pytest.mark.parametrize(
-    "key", [key for key, stencil in STENCILS.items() if stencil.order == 1 and "farid" not in key]
-)
+@pytest.mark.parametrize("key", [key for key, stencil in STENCILS.items() if stencil.order == 1 and "farid" not in key])
 def test_the_integer_form_gives_back_the_cited_taps(key: str) -> None:
     stencil, size = STENCILS[key], len(STENCILS[key].difference)
     family, _, number = key.partition("_")
@@ -199,9 +193,7 @@ def test_the_published_farid_taps_add_up_as_printed(key: str, ramp_answer: float
     stencil = STENCILS[key]
     half = len(stencil.difference) // 2
     assert sum(stencil.smoothing) == pytest.approx(1, abs=2e-6)
-    assert sum(k * tap for k, tap in enumerate(stencil.difference, -half)) == pytest.approx(
-        ramp_answer, abs=1e-9
-    )
+    assert sum(k * tap for k, tap in enumerate(stencil.difference, -half)) == pytest.approx(ramp_answer, abs=1e-9)
     # Both estimate the same Fourier curve: the derivative's response is jω times the prefilter's.
     for frequency in (0.3, 0.6, 0.9, 1.2):
         prefilter = sum(tap * math.cos(frequency * k) for k, tap in enumerate(stencil.smoothing, -half))

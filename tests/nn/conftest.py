@@ -29,9 +29,7 @@ def values_of() -> Callable[[str], dict[str, Any]]:
 def small_cnn() -> Callable[..., SmallCNN]:
     """The network of a model file; changes as on the command line, the bank as an expression."""
 
-    def build(
-        model: str = "edge_init", in_channels: int = 1, num_classes: int = 10, **changes: Any
-    ) -> SmallCNN:
+    def build(model: str = "edge_init", in_channels: int = 1, num_classes: int = 10, **changes: Any) -> SmallCNN:
         values = _values_of(model) | changes
         assert values.pop("_target_") == "cnnlab.nn.small_cnn.SmallCNN"
         return SmallCNN(bank(values.pop("bank")), in_channels, num_classes, **values)

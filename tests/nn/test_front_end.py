@@ -72,9 +72,7 @@ def test_a_reversed_contrast_swaps_the_parts_and_keeps_the_magnitude() -> None:
     image_BCHW = images(2, 1, 9, 9)
     positive, negative, magnitude = front_end(image_BCHW).split([3, 3, 1], dim=1)
     swapped = front_end(1 - image_BCHW)
-    torch.testing.assert_close(
-        swapped, torch.cat([negative, positive, magnitude], dim=1), atol=2e-6, rtol=1e-5
-    )
+    torch.testing.assert_close(swapped, torch.cat([negative, positive, magnitude], dim=1), atol=2e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -144,16 +142,12 @@ def test_the_size_is_kept_but_for_the_stride(expression: str, stride: int) -> No
     torch.testing.assert_close(features, full[..., ::stride, ::stride])
 
 
-@pytest.mark.parametrize(
-    ("border", "least"), [("reflect", 3), ("circular", 2), ("replicate", 1), ("zeros", 1)]
-)
+@pytest.mark.parametrize(("border", "least"), [("reflect", 3), ("circular", 2), ("replicate", 1), ("zeros", 1)])
 def test_an_image_too_small_for_its_border_is_refused(border: str, least: int) -> None:
     front_end = FrontEnd(bank("sobel(size=5)"), 1, border=border)
     assert front_end(images(1, 1, least, least)).shape[-2:] == (least, least)
     if least > 1:
-        with pytest.raises(
-            ValueError, match=rf"kernel of 5x5 .* at least {least}x{least}, got 9x{least - 1}"
-        ):
+        with pytest.raises(ValueError, match=rf"kernel of 5x5 .* at least {least}x{least}, got 9x{least - 1}"):
             front_end(images(1, 1, 9, least - 1))
 
 

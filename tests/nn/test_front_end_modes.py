@@ -40,9 +40,7 @@ def test_a_frozen_front_end_is_one_buffer_and_trains_nothing() -> None:
         ("anchored", {"weight": (6, 3, 3, 3)}, {"start": (6, 3, 3, 3)}),
     ],
 )
-def test_each_mode_has_exactly_these_parameters_and_buffers(
-    mode: str, parameters: dict, buffers: dict
-) -> None:
+def test_each_mode_has_exactly_these_parameters_and_buffers(mode: str, parameters: dict, buffers: dict) -> None:
     front_end = FrontEnd(BANK, 3, mode)
     assert {n: tuple(p.shape) for n, p in front_end.named_parameters()} == parameters
     assert {n: tuple(b.shape) for n, b in front_end.named_buffers()} == buffers
@@ -150,9 +148,7 @@ def test_a_random_start_has_the_shape_of_the_bank_and_the_kaiming_variance(mode:
     front_end = FrontEnd(big, 3, mode, start="random", channels="each")
     kernels = front_end.first_layer_kernels()
     assert kernels.shape == FrontEnd(big, 3, mode, channels="each").first_layer_kernels().shape
-    assert kernels.flatten(1).square().sum(dim=1).mean() == pytest.approx(
-        2, rel=0.3 if mode == "spanned" else 0.05
-    )
+    assert kernels.flatten(1).square().sum(dim=1).mean() == pytest.approx(2, rel=0.3 if mode == "spanned" else 0.05)
     assert kernels.mean().abs() < 0.02
 
 

@@ -123,9 +123,7 @@ def test_filling_repeats_no_filter(fill: str) -> None:
     for start in (crossing, negatives):
         report = initialise(conv, start, fill=fill)
         assert {f.change for f in report.filters} != {"none", "random"} or start is negatives
-        cosine = nn.functional.cosine_similarity(
-            conv.weight.flatten(1)[:, None], conv.weight.flatten(1), dim=2
-        )
+        cosine = nn.functional.cosine_similarity(conv.weight.flatten(1)[:, None], conv.weight.flatten(1), dim=2)
         assert (cosine - torch.eye(12)).max() < 0.9999
 
 
@@ -155,9 +153,7 @@ def test_random_filters_have_the_kaiming_variance_and_follow_the_generator() -> 
 
 
 def test_fill_error_refuses_to_invent_filters() -> None:
-    with pytest.raises(
-        ValueError, match=r"only 3 filters for 4 outputs .* random, flips, orientations, scales"
-    ):
+    with pytest.raises(ValueError, match=r"only 3 filters for 4 outputs .* random, flips, orientations, scales"):
         initialise(nn.Conv2d(1, 4, 3), BANK, fill="error")
 
 

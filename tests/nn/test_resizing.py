@@ -45,9 +45,7 @@ def test_an_embedded_kernel_answers_as_before(expression: str, height: int, widt
     inside = (slice(9, -9), slice(9, -9))
     for small, large in zip(kernels[:, 0], embedded[:, 0], strict=True):
         expected = cv2.filter2D(image, -1, small.numpy())  # anchors are n // 2, even or odd
-        np.testing.assert_allclose(
-            cv2.filter2D(image, -1, large.numpy())[inside], expected[inside], atol=1e-12
-        )
+        np.testing.assert_allclose(cv2.filter2D(image, -1, large.numpy())[inside], expected[inside], atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(3, 5), (5, 3), (1, 1)])

@@ -24,9 +24,7 @@ def train(network: nn.Module, steps: int = 2) -> None:
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_every_trainable_parameter_of_an_arm_receives_a_gradient_and_moves(
-    arm: str, small_cnn: Callable
-) -> None:
+def test_every_trainable_parameter_of_an_arm_receives_a_gradient_and_moves(arm: str, small_cnn: Callable) -> None:
     torch.manual_seed(0)
     network = small_cnn(arm)
     network.at_epoch(1)
@@ -66,9 +64,7 @@ def test_for_one_seed_all_arms_share_every_value_behind_the_first_layer(small_cn
 
 def test_the_control_has_the_shapes_of_edge_init_and_other_kernels(small_cnn: Callable) -> None:
     init, control = small_cnn("edge_init", 3), small_cnn("random_init", 3)
-    assert {n: p.shape for n, p in init.named_parameters()} == {
-        n: p.shape for n, p in control.named_parameters()
-    }
+    assert {n: p.shape for n, p in init.named_parameters()} == {n: p.shape for n, p in control.named_parameters()}
     assert not torch.allclose(init.first_layer_kernels(), control.first_layer_kernels())
 
 

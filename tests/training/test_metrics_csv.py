@@ -45,9 +45,7 @@ def test_a_new_logger_wipes_nothing(tmp_path: Path) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(epochs=st.integers(1, 6), done=st.integers(0, 6), torn=st.integers(0, 12))
-def test_a_resumed_file_equals_an_uninterrupted_one(
-    tmp_path_factory, epochs: int, done: int, torn: int
-) -> None:
+def test_a_resumed_file_equals_an_uninterrupted_one(tmp_path_factory, epochs: int, done: int, torn: int) -> None:
     done = min(done, epochs)
     folder = tmp_path_factory.mktemp("metrics")
     whole, resumed = MetricsCsv(folder / "whole.csv"), MetricsCsv(folder / "resumed.csv")

@@ -25,9 +25,7 @@ def test_a_kernel_steps_as_torch_steps_its_matrix() -> None:
     kernel = nn.Parameter(torch.randn(6, 2, 3, 3))
     matrix = nn.Parameter(kernel.detach().reshape(6, 18).clone())
     ours = Muon([kernel], **SETTINGS)
-    theirs = torch.optim.Muon(
-        [matrix], lr=0.02, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-    )
+    theirs = torch.optim.Muon([matrix], lr=0.02, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
     for _ in range(3):
         gradient = torch.randn(6, 2, 3, 3)
         kernel.grad, matrix.grad = gradient, gradient.reshape(6, 18)

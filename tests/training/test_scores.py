@@ -11,9 +11,7 @@ from cnnlab.training.scores import ClassificationScores
 
 def sample(images: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(images, classes, generator=generator) * 2, torch.randint(
-        classes, (images,), generator=generator
-    )
+    return torch.randn(images, classes, generator=generator) * 2, torch.randint(classes, (images,), generator=generator)
 
 
 def calibration_by_hand(probability_NK: np.ndarray, label_N: np.ndarray, bins: int = 15) -> float:
@@ -25,9 +23,7 @@ def calibration_by_hand(probability_NK: np.ndarray, label_N: np.ndarray, bins: i
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    images=st.integers(1, 200), classes=st.integers(2, 12), batch=st.integers(1, 64), seed=st.integers(0, 99)
-)
+@given(images=st.integers(1, 200), classes=st.integers(2, 12), batch=st.integers(1, 64), seed=st.integers(0, 99))
 def test_scores_agree_with_scikit_learn_however_the_images_are_batched(images, classes, batch, seed) -> None:
     logits_NK, label_N = sample(images, classes, seed)
     score = ClassificationScores(classes)
@@ -36,9 +32,7 @@ def test_scores_agree_with_scikit_learn_however_the_images_are_batched(images, c
     result = score.compute()
     probability, label = logits_NK.double().softmax(1).numpy(), label_N.numpy()
     assert float(result["accuracy"]) == pytest.approx(accuracy_score(label, probability.argmax(1)))
-    assert float(result["loss"]) == pytest.approx(
-        log_loss(label, probability, labels=range(classes)), rel=1e-4
-    )
+    assert float(result["loss"]) == pytest.approx(log_loss(label, probability, labels=range(classes)), rel=1e-4)
     assert float(result["calibration"]) == pytest.approx(calibration_by_hand(probability, label), abs=1e-4)
     expected = confusion_matrix(label, probability.argmax(1), labels=range(classes))
     assert result["confusion"].tolist() == expected.tolist()

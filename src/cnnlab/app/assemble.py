@@ -16,7 +16,7 @@ from torch import nn
 
 from cnnlab.app.check import check_arguments, check_class, check_targets
 from cnnlab.filters import FilterBank, bank
-from cnnlab.filters.expression import calls, needs_patches, parse
+from cnnlab.filters.expression import needs_patches
 from cnnlab.nn.rebuild import describe
 from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints
 from cnnlab.training.metrics_csv import EpochLines, MetricsCsv
@@ -61,9 +61,7 @@ def build_bank(expression: str | None, data: Any, seed: int) -> FilterBank | Non
         return None
     if not needs_patches(expression):
         return bank(expression)
-    sizes = {
-        int(call.parameters.get("size", PATCH_SIZE)) for call in calls(parse(expression)) if call.is_learned
-    }
+    sizes = {int(call.parameters.get("size", PATCH_SIZE)) for call in calls(parse(expression)) if call.is_learned}
     return bank(expression, patches=data.patches(max(sizes), PATCHES, seed))
 
 
@@ -71,7 +69,10 @@ def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, 
     """The network for the data's channels and classes, and what a checkpoint must say of it to build it again."""
     torch.manual_seed(seed)
     kernels = build_bank(config.get("bank"), data, seed)
-    sizes = {"in_channels": data.in_channels, "num_classes": data.num_classes}
+    sizes: dict[str, Any] = {"in_channels": data.in_channels, "num_classes": data.num_classes}
+    check_targets(config)
+    if "image_size" in inspect.signature(hydra.utils.get_class(config._target_)).parameters:
+        sizes["image_size"] = list(data.image_size)
     values = OmegaConf.masked_copy(config, [key for key in config if key != "bank"])
     network = build(values, bank=kernels, **sizes)
     arguments = OmegaConf.to_container(values, resolve=True)

@@ -49,9 +49,7 @@ def check_target(target: Any) -> None:
     """Raises ValueError unless `target` reads as a class of an allowed package. Imports nothing."""
     if not (isinstance(target, str) and target.startswith(ALLOWED) and CLASS_PATH.fullmatch(target)):
         packages = ", ".join(name.rstrip(".") for name in ALLOWED)
-        raise ValueError(
-            f"_target_: {target!r} is refused: a configuration may only name classes of {packages}"
-        )
+        raise ValueError(f"_target_: {target!r} is refused: a configuration may only name classes of {packages}")
 
 
 def check_class(target: str, located: Any) -> None:
@@ -65,9 +63,7 @@ def check_arguments(owner: type, given: Iterable[str]) -> None:
     valid = [name for name in inspect.signature(owner).parameters if name != "self"]
     for name in given:
         if name not in valid:
-            raise ValueError(
-                f"{owner.__name__} takes no {name!r}{nearest(name, valid)}; it takes: {', '.join(valid)}"
-            )
+            raise ValueError(f"{owner.__name__} takes no {name!r}{nearest(name, valid)}; it takes: {', '.join(valid)}")
 
 
 def check_bank(expression: Any) -> None:

@@ -25,9 +25,7 @@ def explain(error: Exception, config_name: str, overrides: list[str]) -> str:
     if "Error merging override" in text or "Could not append to config" in text:
         cause = error.__cause__ or error
         return " ".join(f"{text.splitlines()[0]}: {str(cause).splitlines()[0]}".split())
-    lines = [
-        line for line in text.splitlines() if line.strip() and not line.startswith("See https://hydra.cc")
-    ]
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("See https://hydra.cc")]
     return "\n".join(lines[:6])
 
 

@@ -11,9 +11,7 @@ def resume(given: str, others: list[str]) -> int:
     """Returns the exit status. Raises ValueError for a folder that is no run, and for options beside it."""
     folder = find_run(given.strip("'\""))
     if others:
-        raise ValueError(
-            f"resume takes no other options, a run goes on as it was asked; got: {' '.join(others)}"
-        )
+        raise ValueError(f"resume takes no other options, a run goes on as it was asked; got: {' '.join(others)}")
     config = read_config(folder)
     check(config)
     if read_summary(folder).get("status") == "completed":

@@ -41,9 +41,7 @@ def read_config(folder: Path) -> DictConfig:
         raise ValueError(f"{folder / CONFIG} can't be read: {' '.join(str(error).split())}") from error
     needed = {"model", "data", "seed"}
     if not isinstance(config, DictConfig) or not needed <= set(config):
-        raise ValueError(
-            f"{folder / CONFIG} is no configuration of a run: it lacks {', '.join(sorted(needed))}"
-        )
+        raise ValueError(f"{folder / CONFIG} is no configuration of a run: it lacks {', '.join(sorted(needed))}")
     return config
 
 

@@ -62,9 +62,7 @@ def _train(config: DictConfig, folder: Path, record: RunRecord | RunFacts, resum
     network, about = build_network(config.model, data, config.seed)
     task = build_task(config, network, about)
     facts = data.describe()
-    trainer = build_trainer(
-        config, folder, "validation" in facts["images"], resumed and resumed["global_step"]
-    )
+    trainer = build_trainer(config, folder, "validation" in facts["images"], resumed and resumed["global_step"])
     parameters = [p for p in network.parameters() if p.requires_grad]
     record.add(
         data=facts,
@@ -94,11 +92,8 @@ def _train(config: DictConfig, folder: Path, record: RunRecord | RunFacts, resum
 
 def _fit(config: DictConfig, task: Any, data: Any, trainer: Any, checkpoint: Path | None) -> None:
     """Lightning ends an interrupted fit with SystemExit; here it is the KeyboardInterrupt that it was."""
-    channels_last = config.channels_last
-    if channels_last == "auto":
-        channels_last = trainer.strategy.root_device.type == "cuda"
     try:
-        fit(task, data, trainer, checkpoint, config.compile, channels_last)
+        fit(task, data, trainer, checkpoint, config.compile, config.channels_last)
     except SystemExit as end:
         raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
 

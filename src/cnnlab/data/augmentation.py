@@ -57,9 +57,7 @@ def rotate(image_BCHW: Tensor, degrees_B: Tensor) -> Tensor:
     # grid_sample wants -1 .. 1 between the centres of the outer pixels.
     half = image_BCHW.new_tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2])
     grid_BHW2 = torch.stack([from_x_BHW, from_y_BHW], dim=-1) / half
-    return F.grid_sample(
-        image_BCHW, grid_BHW2, mode="bilinear", padding_mode="reflection", align_corners=True
-    )
+    return F.grid_sample(image_BCHW, grid_BHW2, mode="bilinear", padding_mode="reflection", align_corners=True)
 
 
 def cutout(image_BCHW: Tensor, centre_B2: Tensor, size: int, fill: float = 0.0) -> Tensor:

@@ -94,9 +94,7 @@ def read_folder(folder: Path, options: FolderOptions, like: Images | None = None
     """
     classes = class_folders(folder)
     if like is None and len(classes) == 1:
-        raise ValueError(
-            f"image_folder: only one class, {classes[0]!r}, in {folder.absolute()}; at least two"
-        )
+        raise ValueError(f"image_folder: only one class, {classes[0]!r}, in {folder.absolute()}; at least two")
     known = classes if like is None else like.class_names
     for name in classes:
         if name not in known:
@@ -188,9 +186,7 @@ def _without_broken(broken: list[_Broken], folder: Path, options: FolderOptions)
     return tuple(str(item.path) for item in broken)
 
 
-def _check_classes(
-    found: list[_Found], needed: tuple[str, ...], known: tuple[str, ...], folder: Path
-) -> None:
+def _check_classes(found: list[_Found], needed: tuple[str, ...], known: tuple[str, ...], folder: Path) -> None:
     present = {item.label for item in found}
     empty = [name for name in needed if known.index(name) not in present]
     if empty or not found:

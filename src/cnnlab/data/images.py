@@ -101,9 +101,7 @@ def mean_and_std(images: Images, index_M: Tensor) -> tuple[Tensor, Tensor]:
     sum_C, square_C = images.totals(index_M)
     mean_C = sum_C.double() / pixels
     # Exact whole numbers before the one subtraction that could cancel: pixels * squares - sum^2.
-    spread = [
-        pixels * square - total**2 for total, square in zip(sum_C.tolist(), square_C.tolist(), strict=True)
-    ]
+    spread = [pixels * square - total**2 for total, square in zip(sum_C.tolist(), square_C.tolist(), strict=True)]
     std_C = torch.tensor(spread, dtype=torch.float64).sqrt() / pixels
     return mean_C / 255, torch.where(std_C > 0, std_C / 255, 1.0)
 
@@ -115,9 +113,7 @@ def patches(images: Images, index_M: Tensor, size: int, count: int, generator: t
     """
     channels, height, width = images.shape
     if not 1 <= size <= min(height, width):
-        raise ValueError(
-            f"patches of {size}x{size} from images of {height}x{width}: 1 to {min(height, width)}"
-        )
+        raise ValueError(f"patches of {size}x{size} from images of {height}x{width}: 1 to {min(height, width)}")
     chosen = index_M[torch.randint(len(index_M), (count,), generator=generator)]
     top = torch.randint(height - size + 1, (count,), generator=generator)
     left = torch.randint(width - size + 1, (count,), generator=generator)

@@ -19,9 +19,7 @@ from cnnlab.data.order import BatchOrder, Purpose, generator_for
 class Finish:
     """uint8 batch -> normalised float32 batch, augmented where there is an augmentation."""
 
-    def __init__(
-        self, mean_C: Tensor, std_C: Tensor, augmentation: Augmentation | None, order: BatchOrder
-    ) -> None:
+    def __init__(self, mean_C: Tensor, std_C: Tensor, augmentation: Augmentation | None, order: BatchOrder) -> None:
         """mean_C, std_C: (C,) of images in [0, 1]."""
         # (x / 255 - mean) / std as one product and one sum.
         self._scale_C11 = (1 / (255 * std_C)).float()[:, None, None]
@@ -116,9 +114,7 @@ class InMemoryLoader(EpochLoader):
 class StreamingLoader(EpochLoader):
     """Batches read by worker processes while the device works; the same batches as in memory."""
 
-    def __init__(
-        self, images: Images, order: BatchOrder, finish: Finish, device: torch.device, workers: int
-    ) -> None:
+    def __init__(self, images: Images, order: BatchOrder, finish: Finish, device: torch.device, workers: int) -> None:
         super().__init__(order, finish, device)
         self._batches: list[list[int]] = []
         self._loader = DataLoader(

@@ -159,6 +159,11 @@ class ImageData(LightningDataModule):
         read = {id(images): images for images, _ in self._sets.values()}
         return [path for images in read.values() for path in images.skipped]
 
+    def normalise_like(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Use these, per channel in [0, 1], instead of the measured ones: those that a network was trained with."""
+        assert len(mean) == len(std) == self.in_channels, "one mean and one std a channel"
+        self._mean_C, self._std_C = torch.tensor(mean).double(), torch.tensor(std).double()
+
     def describe(self) -> dict[str, Any]:
         """Plain facts for the run record."""
         return {
@@ -202,9 +207,7 @@ class ImageData(LightningDataModule):
     def test_dataloader(self) -> EpochLoader:
         """In order, all of them, not augmented. Raises ValueError if there is no test split."""
         if not self.has_test:
-            raise ValueError(
-                f"image_folder: no test/ in {self._root.absolute()}, so there is nothing to test on"
-            )
+            raise ValueError(f"image_folder: no test/ in {self._root.absolute()}, so there is nothing to test on")
         return self._loader("test", self._eval_batch_size, training=False)
 
     def _loader(self, split: str, batch_size: int, training: bool) -> EpochLoader:

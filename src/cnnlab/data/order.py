@@ -80,8 +80,6 @@ class BatchOrder:
             own_N = self.index_N[self.rank :: self.world_size]
             return own_N.to(device).tensor_split(len(self))
         generator = generator_for(self.seed, Purpose.ORDER, epoch)
-        own_N = self.index_N[
-            torch.randperm(len(self.index_N), generator=generator)[self.rank :: self.world_size]
-        ]
+        own_N = self.index_N[torch.randperm(len(self.index_N), generator=generator)[self.rank :: self.world_size]]
         size = min(self.batch_size, len(self.index_N) // self.world_size)
         return own_N[: len(self) * size].to(device).split(size)

@@ -73,9 +73,7 @@ def _digits(test: bool) -> TensorImages:
     # There is no official split. This one is stratified, and the same for every seed as an official one is.
     train_N, test_N = validation_split(label_N, DIGITS_TEST_FRACTION, seed=0, purpose=Purpose.TEST)
     chosen_N = test_N if test else train_N
-    return TensorImages(
-        image_N1HW[chosen_N], label_N[chosen_N], tuple(str(name) for name in digits.target_names)
-    )
+    return TensorImages(image_N1HW[chosen_N], label_N[chosen_N], tuple(str(name) for name in digits.target_names))
 
 
 def _torchvision(name: str, root: Path, test: bool) -> TensorImages:

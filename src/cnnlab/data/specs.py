@@ -37,15 +37,11 @@ SPECS = {
         True,
         "Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747",
     ),
-    "kmnist": DataSpec(
-        "KMNIST", "KMNIST/raw", (1, 28, 28), 10, False, "Clanuwat et al. 2018, arXiv:1812.01718"
-    ),
+    "kmnist": DataSpec("KMNIST", "KMNIST/raw", (1, 28, 28), 10, False, "Clanuwat et al. 2018, arXiv:1812.01718"),
     "cifar10": DataSpec("CIFAR10", "cifar-10-batches-py", (3, 32, 32), 10, True, "Krizhevsky 2009"),
     "cifar100": DataSpec("CIFAR100", "cifar-100-python", (3, 32, 32), 100, True, "Krizhevsky 2009"),
     "stl10": DataSpec("STL10", "stl10_binary", (3, 96, 96), 10, True, "Coates, Lee & Ng, AISTATS 2011"),
-    "image_folder": DataSpec(
-        "", "", None, None, True, "your own: train/<class>/*, val/ and test/ when there"
-    ),
+    "image_folder": DataSpec("", "", None, None, True, "your own: train/<class>/*, val/ and test/ when there"),
 }
 
 

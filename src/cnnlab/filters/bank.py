@@ -57,9 +57,7 @@ class FilterBank:
         """
         if not isinstance(other, FilterBank):
             return NotImplemented
-        height, width = (
-            max(pair) for pair in zip(self.kernels.shape[-2:], other.kernels.shape[-2:], strict=True)
-        )
+        height, width = (max(pair) for pair in zip(self.kernels.shape[-2:], other.kernels.shape[-2:], strict=True))
         kernels = torch.cat([embedded(bank.kernels, height, width) for bank in (self, other)])
         names = list(self.names)
         for name in other.names:
@@ -77,14 +75,10 @@ class FilterBank:
         for key in keys if isinstance(keys, tuple) else (keys,):
             chosen += self._indices(key)
         if not chosen or len(set(chosen)) != len(chosen):
-            raise ValueError(
-                f"select at least one kernel and none twice, got {keys!r} of {', '.join(self.names)}"
-            )
+            raise ValueError(f"select at least one kernel and none twice, got {keys!r} of {', '.join(self.names)}")
         place = {index: position for position, index in enumerate(chosen)}
         vectors = (tuple(place[i] for i in vector) for vector in self.vectors if set(vector) <= set(chosen))
-        return FilterBank(
-            self.kernels[chosen], tuple(self.names[i] for i in chosen), self.source, tuple(vectors)
-        )
+        return FilterBank(self.kernels[chosen], tuple(self.names[i] for i in chosen), self.source, tuple(vectors))
 
     def select(self, *names: str) -> "FilterBank":
         """The kernels of these names (or unambiguous endings such as "dx"), in this order."""
@@ -138,9 +132,7 @@ class FilterBank:
             return found[0]
         endings = [known.rpartition("_")[2] for known in self.names]
         problem = "several kernels end in" if found else "no kernel is called"
-        raise ValueError(
-            f"{problem} {name!r}{hint(name, [*self.names, *endings])} Known: {', '.join(self.names)}"
-        )
+        raise ValueError(f"{problem} {name!r}{hint(name, [*self.names, *endings])} Known: {', '.join(self.names)}")
 
 
 def embedded(kernels_K1hw: Tensor, height: int, width: int) -> Tensor:
@@ -148,9 +140,7 @@ def embedded(kernels_K1hw: Tensor, height: int, width: int) -> Tensor:
     rows, columns = height - kernels_K1hw.shape[-2], width - kernels_K1hw.shape[-1]
     if rows % 2 or columns % 2:
         small, large = tuple(kernels_K1hw.shape[-2:]), (height, width)
-        raise ValueError(
-            f"kernels of {small} and {large} have no common centre; sides must be all odd or all even"
-        )
+        raise ValueError(f"kernels of {small} and {large} have no common centre; sides must be all odd or all even")
     return F.pad(kernels_K1hw, (columns // 2, columns // 2, rows // 2, rows // 2))
 
 
@@ -175,9 +165,7 @@ def bank(expression: str, *, patches: Tensor | None = None, **parameters: object
     if parameters:
         if not isinstance(tree, Call) or tree.parameters:
             given = ", ".join(parameters)
-            raise ValueError(
-                f"parameters ({given}) go with one bare family name; write them inside {expression!r}"
-            )
+            raise ValueError(f"parameters ({given}) go with one bare family name; write them inside {expression!r}")
         check_parameters(tree.family, list(parameters))
         tree = Call(tree.family, parameters)
     learned = [call.family for call in calls(tree) if family(call.family).needs_patches]

@@ -63,6 +63,13 @@ def needs_patches(text: str) -> bool:
     return any(family(call.family).needs_patches for call in calls(parse(text)))
 
 
+def patch_size(text: str) -> int | None:
+    """The largest `size` that the expression asks of its learned families; None if it leaves that open."""
+    learned = [call for call in calls(parse(text)) if family(call.family).needs_patches]
+    sizes = [size for call in learned if type(size := call.parameters.get("size")) is int]
+    return max(sizes, default=None)
+
+
 def calls(node: Node) -> Iterator[Call]:
     """The families of a tree, from left to right."""
     if isinstance(node, Call):
@@ -108,9 +115,7 @@ def _literal(what: str, tree: ast.expr) -> object:
     try:
         return ast.literal_eval(tree)
     except (ValueError, TypeError):
-        raise ValueError(
-            f"{what} must be a literal such as 5, 1.5, (1, 2) or l2, got {ast.unparse(tree)!r}"
-        ) from None
+        raise ValueError(f"{what} must be a literal such as 5, 1.5, (1, 2) or l2, got {ast.unparse(tree)!r}") from None
 
 
 def _keys(tree: ast.expr) -> tuple[Key, ...]:
@@ -119,10 +124,7 @@ def _keys(tree: ast.expr) -> tuple[Key, ...]:
 
 def _key(tree: ast.expr) -> Key:
     if isinstance(tree, ast.Slice):
-        bounds = [
-            None if bound is None else _literal("slice", bound)
-            for bound in (tree.lower, tree.upper, tree.step)
-        ]
+        bounds = [None if bound is None else _literal("slice", bound) for bound in (tree.lower, tree.upper, tree.step)]
         if all(bound is None or type(bound) is int for bound in bounds):
             return slice(*bounds)
     else:

@@ -17,15 +17,11 @@ class Family:
 
 
 FAMILIES = {
-    "central": Family(
-        "stencils:central", "central differences, accuracy 2, 4 or 6, first or second derivative"
-    ),
+    "central": Family("stencils:central", "central differences, accuracy 2, 4 or 6, first or second derivative"),
     "prewitt": Family("stencils:prewitt", "first derivative, box smoothing across"),
     "sobel": Family("stencils:sobel", "first derivative, binomial smoothing across; size 3, 5 or 7"),
     "scharr": Family("stencils:scharr", "first derivative, 3 10 3 across: closest to isotropic at 3 x 3"),
-    "farid": Family(
-        "stencils:farid", "Farid-Simoncelli first derivative, optimised for rotation; size 5 or 7"
-    ),
+    "farid": Family("stencils:farid", "Farid-Simoncelli first derivative, optimised for rotation; size 5 or 7"),
     "roberts": Family("stencils:roberts", "Roberts cross: 2 x 2 differences along the diagonals"),
     "gaussian": Family("gaussian:gaussian", "Gaussian and its derivatives of any order, at any scales"),
     "laplacian": Family("laplacian:laplacian", "Laplacian on 4 or 8 neighbours"),
@@ -44,9 +40,7 @@ FAMILIES = {
     "box": Family("simple:box", "mean of a square neighbourhood"),
     "sharpen": Family("simple:sharpen", "image minus a multiple of its Laplacian"),
     "pca": Family("learned:pca", "principal components of image patches", needs_patches=True),
-    "whitening": Family(
-        "learned:whitening", "whitening filters of image patches (ZCA or PCA)", needs_patches=True
-    ),
+    "whitening": Family("learned:whitening", "whitening filters of image patches (ZCA or PCA)", needs_patches=True),
 }
 
 

@@ -28,9 +28,7 @@ from cnnlab.filters.parameters import (
 from cnnlab.filters.rotation import angle_names, angles, direction
 
 _SOURCE = "Gabor functions, Daugman 1985; Jones & Palmer 1987"
-SIGMA_PER_WAVELENGTH = (
-    math.sqrt(math.log(2) / 2) * 3 / math.pi
-)  # half-amplitude bandwidth of one octave: 0.562
+SIGMA_PER_WAVELENGTH = math.sqrt(math.log(2) / 2) * 3 / math.pi  # half-amplitude bandwidth of one octave: 0.562
 
 
 def coordinates(size: int, angle: float) -> tuple[Tensor, Tensor]:

@@ -23,9 +23,7 @@ def laplacian(*, neighbours: int = 4, normalise: str = "ramp") -> FilterBank:
     return rescaled("laplacian", FilterBank(kernel.view(1, 1, 3, 3), ("laplacian",), source), normalise)
 
 
-def log(
-    *, sigma: float | tuple[float, ...] = 1.0, size: int | None = None, normalise: str = "ramp"
-) -> FilterBank:
+def log(*, sigma: float | tuple[float, ...] = 1.0, size: int | None = None, normalise: str = "ramp") -> FilterBank:
     """Laplacian of Gaussian (Marr & Hildreth 1980), one kernel for each `sigma` (pixels, 0.1 to 100).
 
     The sum of the Gaussian's dyy and dxx (see `gaussian`), so the polynomial law is exact; scipy's
@@ -65,12 +63,8 @@ def dog(
         difference = torch.outer(wide, wide) - torch.outer(narrow, narrow)
         curvature = moment(difference, 0, 2)
         if curvature < 1e-6:
-            refuse(
-                "dog", "sigma", scale, f"larger: G({ratio:g} sigma) and G(sigma) are the same on {side} taps"
-            )
-        banks.append(
-            _one(name, difference / curvature, "difference of Gaussians, Marr & Hildreth 1980", normalise)
-        )
+            refuse("dog", "sigma", scale, f"larger: G({ratio:g} sigma) and G(sigma) are the same on {side} taps")
+        banks.append(_one(name, difference / curvature, "difference of Gaussians, Marr & Hildreth 1980", normalise))
     return joined(banks)
 
 

@@ -7,6 +7,18 @@ from cnnlab.filters.bank import FilterBank
 from cnnlab.filters.parameters import choice, number, refuse
 
 
+def middle(family: str, patches_Nchw: Tensor, size: int | None) -> Tensor:
+    """The (size, size) middle of every patch, or the patches as they are. ValueError for what has none."""
+    if size is None or not isinstance(patches_Nchw, Tensor) or patches_Nchw.ndim != 4:
+        return patches_Nchw
+    spare = [side - size if type(size) is int else -1 for side in patches_Nchw.shape[-2:]]
+    if type(size) is not int or size < 1 or min(spare) < 0 or any(rest % 2 for rest in spare):
+        sides = " x ".join(str(side) for side in patches_Nchw.shape[-2:])
+        refuse(family, "size", size, f"up to the {sides} of the patches, and odd or even as they are")
+    top, left = (rest // 2 for rest in spare)
+    return patches_Nchw[..., top : top + size, left : left + size]
+
+
 def samples(family: str, patches_Nchw: Tensor) -> Tensor:
     """(M, D) float64: every channel of every patch is one sample. ValueError for what teaches nothing."""
     if not isinstance(patches_Nchw, Tensor) or patches_Nchw.ndim != 4 or not patches_Nchw.is_floating_point():
@@ -14,9 +26,7 @@ def samples(family: str, patches_Nchw: Tensor) -> Tensor:
         raise ValueError(f"{family}: patches must be a float tensor (N, c, h, w), got {found}")
     samples_MD = patches_Nchw.detach().to("cpu", torch.float64).flatten(0, 1).flatten(1)
     if len(samples_MD) < 2 or samples_MD.shape[1] == 0 or not samples_MD.isfinite().all():
-        raise ValueError(
-            f"{family}: patches must be at least two and finite, got {tuple(patches_Nchw.shape)}"
-        )
+        raise ValueError(f"{family}: patches must be at least two and finite, got {tuple(patches_Nchw.shape)}")
     return samples_MD
 
 
@@ -31,13 +41,14 @@ def components_of(samples_MD: Tensor) -> tuple[Tensor, Tensor]:
     return variance.flip(0).clamp(min=0), rows_DD * largest.sign()
 
 
-def pca(*, patches: Tensor, components: int | None = None) -> FilterBank:
+def pca(*, patches: Tensor, size: int | None = None, components: int | None = None) -> FilterBank:
     """Principal components of `patches` (N, c, h, w): orthonormal kernels `pca_0`, ... by falling variance.
 
-    The first `components` of them, all h w by default. The mean patch is subtracted before, as in
+    The first `components` of them, all h w by default; of the (size, size) middle of the patches if given. The mean patch is subtracted before, as in
     scikit-learn's PCA, whose components these are up to sign; channels count as patches of their own. Pearson
     1901.
     """
+    patches = middle("pca", patches, size)
     samples_MD = samples("pca", patches)
     _, rows_DD = components_of(samples_MD)
     count = len(rows_DD) if components is None else components
@@ -48,8 +59,8 @@ def pca(*, patches: Tensor, components: int | None = None) -> FilterBank:
     return FilterBank(kernels, names, f"principal components of {len(samples_MD)} patches, Pearson 1901")
 
 
-def whitening(*, patches: Tensor, kind: str = "zca", epsilon: float = 1e-5) -> FilterBank:
-    """h w kernels whose answers to such patches have the identity as covariance.
+def whitening(*, patches: Tensor, size: int | None = None, kind: str = "zca", epsilon: float = 1e-5) -> FilterBank:
+    """h w kernels whose answers to such patches, or their (size, size) middle, have the identity as covariance.
 
     With covariance E diag(d) E': "zca" is E diag(d)^-1/2 E', closest to the pixels (Bell & Sejnowski 1997,
     Vision Research 37(23)), `whitening_y_x` in row order; "pca" is diag(d)^-1/2 E', by falling variance
@@ -59,6 +70,7 @@ def whitening(*, patches: Tensor, kind: str = "zca", epsilon: float = 1e-5) -> F
     """
     choice("whitening", "kind", kind, ("zca", "pca"))
     number("whitening", "epsilon", epsilon, least=0.0)
+    patches = middle("whitening", patches, size)
     samples_MD = samples("whitening", patches)
     variance_D, rows_DD = components_of(samples_MD)
     damped_D = variance_D + epsilon * variance_D.mean()
@@ -76,7 +88,5 @@ def whitening(*, patches: Tensor, kind: str = "zca", epsilon: float = 1e-5) -> F
     if kind == "zca":
         kernels_DD = rows_DD.T @ kernels_DD
         names = [f"whitening_{y}_{x}" for y in range(height) for x in range(width)]
-    source = (
-        f"{kind.upper()} whitening of {len(samples_MD)} patches, Bell & Sejnowski 1997; Kessy et al. 2018"
-    )
+    source = f"{kind.upper()} whitening of {len(samples_MD)} patches, Bell & Sejnowski 1997; Kessy et al. 2018"
     return FilterBank(kernels_DD.reshape(-1, 1, height, width), tuple(names), source)

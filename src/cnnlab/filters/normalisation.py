@@ -78,9 +78,7 @@ def integers(kernel_hw: Tensor) -> Tensor:
     unit = size[size > TOLERANCE * size.max()].min().item()
     ratios = [Fraction(value / unit).limit_denominator(64) for value in kernel_hw.flatten().tolist()]
     factor = math.lcm(*(ratio.denominator for ratio in ratios))
-    whole = torch.tensor([float(ratio * factor) for ratio in ratios], dtype=kernel_hw.dtype).view_as(
-        kernel_hw
-    )
+    whole = torch.tensor([float(ratio * factor) for ratio in ratios], dtype=kernel_hw.dtype).view_as(kernel_hw)
     if not torch.allclose(whole / factor * unit, kernel_hw, rtol=1e-9, atol=TOLERANCE * size.max().item()):
         raise ValueError("these kernels are no multiple of small integers; use ramp, l2 or l1")
     return whole

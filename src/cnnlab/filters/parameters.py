@@ -35,9 +35,7 @@ def odd(family: str, parameter: str, value: object, least: int = 1) -> int:
     return value
 
 
-def number(
-    family: str, parameter: str, value: object, least: float = -math.inf, most: float = math.inf
-) -> float:
+def number(family: str, parameter: str, value: object, least: float = -math.inf, most: float = math.inf) -> float:
     """A finite number from `least` to `most`."""
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not real or not math.isfinite(value) or not least <= value <= most:

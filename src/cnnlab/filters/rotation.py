@@ -54,9 +54,7 @@ def resampled(kernels_K1nn: Tensor, angle: float) -> Tensor:
         return torch.rot90(kernels_K1nn, -round(quarters), dims=(-2, -1))
     cos, sin = direction(angle)
     backward = torch.tensor([[cos, sin, 0.0], [-sin, cos, 0.0]], dtype=kernels_K1nn.dtype)
-    grid = F.affine_grid(
-        backward.expand(len(kernels_K1nn), 2, 3), list(kernels_K1nn.shape), align_corners=False
-    )
+    grid = F.affine_grid(backward.expand(len(kernels_K1nn), 2, 3), list(kernels_K1nn.shape), align_corners=False)
     turned = F.grid_sample(kernels_K1nn, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
     missing = (kernels_K1nn - turned).sum(dim=(-2, -1), keepdim=True)
     return turned + missing / size**2

@@ -31,13 +31,9 @@ def shift(*, dy: float = 0, dx: float = 1, size: int | None = None) -> FilterBan
     if side < reach:
         refuse("shift", "size", size, f"an odd integer of at least {reach} for a shift by ({dy:g}, {dx:g})")
     moves = ((dy, "up", "down"), (dx, "left", "right"))
-    words = [
-        f"{word_back if move < 0 else word_on}{abs(move):g}" for move, word_back, word_on in moves if move
-    ]
+    words = [f"{word_back if move < 0 else word_on}{abs(move):g}" for move, word_back, word_on in moves if move]
     name = "_".join(["shift", *(words or ["0"])])
-    return FilterBank(
-        torch.outer(_moved(dy, side), _moved(dx, side))[None, None], (name,), "moved unit impulse"
-    )
+    return FilterBank(torch.outer(_moved(dy, side), _moved(dx, side))[None, None], (name,), "moved unit impulse")
 
 
 def box(*, size: int = 3, normalise: str = "ramp") -> FilterBank:

@@ -27,7 +27,7 @@ class ChannelMix:
     """`weights_RC` float64, one named row per copy of the bank."""
 
     names: tuple[str, ...]
-    weights_RC: Tensor  # noqa: N815 (axes)
+    weights_RC: Tensor
 
     def coefficients(self, kernels: int) -> Tensor:
         """(R * K, C, K): the weight of each kernel in each channel of an output."""

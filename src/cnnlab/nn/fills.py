@@ -23,7 +23,7 @@ SAME = 1e-6  # filters repeat each other where 1 - cosine is below
 class Candidate:
     """A filter waiting for an output; `kernel` and `channels` are None where it is drawn at random."""
 
-    taps_Chw: Tensor  # noqa: N815 (axes)
+    taps_Chw: Tensor
     kernel: str | None
     channels: str | None
     change: str

@@ -100,9 +100,7 @@ def _plan_groups(
         check_choice(what, given[what], valid)
     in_channels, outputs = conv.in_channels // conv.groups, conv.out_channels // conv.groups
     mix = channel_mix(given["channels"], in_channels)
-    chosen, left_out = candidates(
-        bank, mix, given["fit"], conv.kernel_size, given["fill"], given["surplus"], outputs
-    )
+    chosen, left_out = candidates(bank, mix, given["fit"], conv.kernel_size, given["fill"], given["surplus"], outputs)
     missing = outputs - len(chosen)
     plans = [
         chosen + [random_candidate(in_channels, conv.kernel_size, generator) for _ in range(missing)]
@@ -120,9 +118,7 @@ def _gains(conv: nn.Conv2d, weight_OChw: Tensor, gain: str, patches_NChw: Tensor
     else:
         size_O = weight_OChw.flatten(1).norm(dim=1)
         before_OChw = conv.weight.double()
-        wanted = (
-            KAIMING_NORM if gain == "kaiming" else float(before_OChw.square().sum() / len(before_OChw)) ** 0.5
-        )
+        wanted = KAIMING_NORM if gain == "kaiming" else float(before_OChw.square().sum() / len(before_OChw)) ** 0.5
     silent = (size_O <= 1e-12).nonzero().flatten().tolist()
     if silent:
         raise ValueError(
@@ -138,15 +134,8 @@ def _response_deviation(conv: nn.Conv2d, weight_OChw: Tensor, patches_NChw: Tens
         raise ValueError("gain='response' needs patches_NChw; without patches choose kaiming, layer or keep")
     needed = [d * (n - 1) + 1 for d, n in zip(conv.dilation, conv.kernel_size, strict=True)]
     N_C_h_w = tuple(patches_NChw.shape)
-    if (
-        len(N_C_h_w) != 4
-        or N_C_h_w[1] != conv.in_channels
-        or N_C_h_w[2] < needed[0]
-        or N_C_h_w[3] < needed[1]
-    ):
-        raise ValueError(
-            f"patches_NChw must be (N, {conv.in_channels}, >= {needed[0]}, >= {needed[1]}), got {N_C_h_w}"
-        )
+    if len(N_C_h_w) != 4 or N_C_h_w[1] != conv.in_channels or N_C_h_w[2] < needed[0] or N_C_h_w[3] < needed[1]:
+        raise ValueError(f"patches_NChw must be (N, {conv.in_channels}, >= {needed[0]}, >= {needed[1]}), got {N_C_h_w}")
     patches_NChw = patches_NChw.to(weight_OChw)
     response_NOhw = F.conv2d(patches_NChw, weight_OChw, dilation=conv.dilation, groups=conv.groups)
     return response_NOhw.std(dim=(0, 2, 3), correction=0)

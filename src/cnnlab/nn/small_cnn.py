@@ -15,6 +15,7 @@ from cnnlab.nn.front_end import FrontEnd
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 NORMS = ("batch", "group", "none")
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+SMALL_IMAGE = 16  # pixels; a smaller image is not halved at once: on 8x8 digits that costs accuracy
 
 
 class SmallCNN(nn.Module):
@@ -23,14 +24,16 @@ class SmallCNN(nn.Module):
     front end -> pool (`stem_pool`) -> norm, then one stage per entry of `widths`: 3x3 convolution, norm,
     activation, and between the stages a pool of 2. Then the mean over the image, dropout, a linear head.
     Pools round up, so a single pixel survives. The defaults stand in configs/model/small_cnn.yaml.
-    mode, channels, start, gain, rectify, border, stem_stride, release_epoch, anchor: see `FrontEnd`.
+    mode, channels, start, gain, rectify, border, release_epoch, anchor: see `FrontEnd`.
+    stem_stride: the front end's stride; None takes 2, or 1 where an `image_size` below 16 pixels is known.
     """
 
     def __init__(
         self, bank: FilterBank, in_channels: int, num_classes: int, *,
         mode: str, channels: str, start: str, gain: str, rectify: str, border: str,
-        release_epoch: int, anchor: float, stem_stride: int, stem_pool: int, stem_norm: bool,
+        release_epoch: int, anchor: float, stem_stride: int | None, stem_pool: int, stem_norm: bool,
         widths: Sequence[int], norm: str, activation: str, pool: str, dropout: float,
+        image_size: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         for what, given, valid in (
@@ -42,6 +45,8 @@ class SmallCNN(nn.Module):
                 f"widths (at least one), num_classes and stem_pool must be positive; "
                 f"got {list(widths)}, {num_classes}, {stem_pool}"
             )
+        if stem_stride is None:
+            stem_stride = 1 if image_size is not None and min(image_size) < SMALL_IMAGE else 2
         self.front_end = FrontEnd(
             bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
             border=border, stride=stem_stride, release_epoch=release_epoch, anchor=anchor,

@@ -91,10 +91,7 @@ class TorchvisionNet(nn.Module):
         A container of stages counts as its members (`features.0`), a repeated call gets a number (`relu_2`).
         """
         named: dict[str, Tensor] = {}
-        hooks = [
-            module.register_forward_hook(_recorder(name, named))
-            for name, module in _stage_modules(self.network)
-        ]
+        hooks = [module.register_forward_hook(_recorder(name, named)) for name, module in _stage_modules(self.network)]
         try:
             logits_BK = self.forward(image_BCHW)
         finally:

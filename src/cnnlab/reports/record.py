@@ -90,9 +90,6 @@ def git_commit() -> str | None:
     if not (top / ".git").exists():
         return None
     try:
-        return (
-            subprocess.run(command, cwd=top, capture_output=True, text=True, timeout=10).stdout.strip()
-            or None
-        )
+        return subprocess.run(command, cwd=top, capture_output=True, text=True, timeout=10).stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -29,6 +29,12 @@ class RunCheckpoints(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        """Of equally good epochs the later one is kept: its learning rate was lower."""
+        if current is not None and self.best_model_score is not None:
+            return bool(current >= self.best_model_score)
+        return super().check_monitor_top_k(trainer, current)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         last = Path(str(self.dirpath)) / "last.ckpt"

@@ -47,9 +47,7 @@ def fit(
     trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
 
-def score(
-    task: ClassificationTask, data: LightningDataModule, trainer: Trainer, checkpoint: Path
-) -> dict[str, float]:
+def score(task: ClassificationTask, data: LightningDataModule, trainer: Trainer, checkpoint: Path) -> dict[str, float]:
     """Scores on the test split with the weights of `checkpoint`: `test/accuracy`, `test/loss`, `test/calibration`."""
     quiet_advice()
     (scores,) = trainer.test(task, datamodule=data, ckpt_path=checkpoint, weights_only=True, verbose=False)

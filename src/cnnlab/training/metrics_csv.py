@@ -117,8 +117,6 @@ class EpochLines(RowLogger):
         parts = [f"epoch {int(row['epoch']) + 1}{of}"]
         for split in ("train", "val"):
             with contextlib.suppress(KeyError):
-                parts.append(
-                    f"{split} loss {row[f'{split}/loss']:.4f} accuracy {row[f'{split}/accuracy']:.4f}"
-                )
+                parts.append(f"{split} loss {row[f'{split}/loss']:.4f} accuracy {row[f'{split}/accuracy']:.4f}")
         parts.append(f"{row['images_per_second']:,.0f} images/s")
         print("  ".join(parts), flush=True)

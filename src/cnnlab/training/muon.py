@@ -16,13 +16,9 @@ class Muon(Optimizer):
     parameter groups may overrule it. Raises ValueError where this torch has no Muon (before 2.9).
     """
 
-    def __init__(
-        self, params: Iterable[Any], lr: float, momentum: float, weight_decay: float, adamw_lr: float
-    ) -> None:
+    def __init__(self, params: Iterable[Any], lr: float, momentum: float, weight_decay: float, adamw_lr: float) -> None:
         if not hasattr(torch.optim, "Muon"):
-            raise ValueError(
-                f"torch {torch.__version__} has no Muon: it needs 2.9 or newer; or optimizer=sgd"
-            )
+            raise ValueError(f"torch {torch.__version__} has no Muon: it needs 2.9 or newer; or optimizer=sgd")
         super().__init__(list(params), {"lr": lr, "weight_decay": weight_decay})
         everything = [(p, group["weight_decay"]) for group in self.param_groups for p in group["params"]]
         self._kernels = [p for p, _ in everything if p.ndim == 4]

@@ -21,8 +21,8 @@ class TrainingDiverged(RuntimeError):
 class ClassificationTask(LightningModule):
     """Cross entropy with label smoothing, measured once an epoch and every `log_every_n_steps` of the trainer.
 
-    `network` maps (B, C, H, W) float to logits (B, K). A module of it that has `at_epoch(epoch)` is told of every
-    epoch before it starts; what a module's `penalty()` returns is added to the loss.
+    `network` maps (B, C, H, W) float to logits (B, K). Where it has them, `at_epoch(epoch)` is called before every
+    epoch, and what `penalty()` returns is added to the loss.
 
     `optimizer` is called with parameter groups, `schedule` with the optimizer and the number of steps. Weight decay
     is left out for parameters of one axis (norms and biases).
@@ -55,8 +55,6 @@ class ClassificationTask(LightningModule):
         self.label_smoothing = label_smoothing
         self._make_optimizer = optimizer
         self._make_schedule = schedule
-        self._to_tell = [module for module in network.modules() if hasattr(module, "at_epoch")]
-        self._to_pull = [module for module in network.modules() if hasattr(module, "penalty")]
         self.val_scores = ClassificationScores(len(class_names))
         self.test_scores = ClassificationScores(len(class_names))
         # loss sum, hits, images: of the last few steps, and of the epoch up to them
@@ -82,8 +80,8 @@ class ClassificationTask(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
-        for module in self._to_tell:
-            module.at_epoch(self.current_epoch)
+        if hasattr(self.network, "at_epoch"):
+            self.network.at_epoch(self.current_epoch)
         self._recent.zero_()
         self._epoch.zero_()
         self._started = time.perf_counter()
@@ -94,15 +92,11 @@ class ClassificationTask(LightningModule):
         logits_BK = self.network(image_BCHW)
         loss = F.cross_entropy(logits_BK, label_B, label_smoothing=self.label_smoothing)
         self._recent += self._tally(loss.detach(), logits_BK.detach(), label_B)
-        for module in self._to_pull:
-            loss = loss + module.penalty()
-        return loss
+        return loss + self.network.penalty() if hasattr(self.network, "penalty") else loss
 
     def _tally(self, loss: Tensor, logits_BK: Tensor, label_B: Tensor) -> Tensor:
         hits = (logits_BK.argmax(dim=1) == label_B).sum()
-        return torch.stack(
-            [loss.float() * len(label_B), hits.float(), hits.new_full((), len(label_B)).float()]
-        )
+        return torch.stack([loss.float() * len(label_B), hits.float(), hits.new_full((), len(label_B)).float()])
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         if (batch_index + 1) % self.trainer.log_every_n_steps == 0:

@@ -23,9 +23,7 @@ def kernel_grid(rows: dict[str, Tensor], columns: int = 16) -> Figure:
     shown, per_row = min(len(first), SHOWN), min(columns, len(first), SHOWN)
     lines = [(name, kernels[:shown]) for name, kernels in rows.items()]
     height = ceil(shown / per_row) * (2 if first.shape[1] == 3 else 1)
-    figure = Figure(
-        figsize=(0.62 * per_row + 1.4, (0.62 * height + 0.42) * len(lines) + 0.2), layout="constrained"
-    )
+    figure = Figure(figsize=(0.62 * per_row + 1.4, (0.62 * height + 0.42) * len(lines) + 0.2), layout="constrained")
     parts = figure.subfigures(len(lines), 1, squeeze=False)[:, 0]
     limit = max(float(kernels.mean(1).abs().max()) for _, kernels in lines) or 1.0
     for part, (name, kernels) in zip(parts, lines, strict=True):
