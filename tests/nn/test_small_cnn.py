@@ -97,7 +97,7 @@ def test_a_single_pixel_is_classified_or_refused_by_the_border(small_cnn: Callab
 
 
 def test_stages_are_named_in_order_and_end_in_the_logits(small_cnn: Callable) -> None:
-    network = small_cnn(widths=[8, 12, 16]).eval()
+    network = small_cnn(widths=[8, 12, 16], stem_stride=1, stem_pool=2).eval()
     image_BCHW = torch.rand(2, 1, 28, 28)
     stages = network.stages(image_BCHW)
     assert {name: tuple(value.shape[1:]) for name, value in stages.items()} == {
@@ -107,6 +107,12 @@ def test_stages_are_named_in_order_and_end_in_the_logits(small_cnn: Callable) ->
     assert list(stages)[-1] == "logits"
     torch.testing.assert_close(stages["logits"], network(image_BCHW))
     torch.testing.assert_close(stages["response"], network.front_end.respond(image_BCHW))
+
+
+@pytest.mark.parametrize(("image_size", "stride"), [((8, 8), 1), ((15, 40), 1), ((16, 16), 2), (None, 2)])
+def test_only_images_below_16_pixels_are_not_halved_at_once(image_size, stride: int, small_cnn: Callable) -> None:
+    assert small_cnn(image_size=image_size).front_end.stride == stride
+    assert small_cnn(image_size=image_size, stem_stride=3).front_end.stride == 3
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -138,7 +144,7 @@ def test_first_layer_kernels_are_a_copy(small_cnn: Callable) -> None:
     "change",
     [
         {"norm": "group"}, {"norm": "none"}, {"activation": "gelu"}, {"activation": "silu"}, {"pool": "avg"},
-        {"dropout": 0.5}, {"stem_norm": False}, {"stem_stride": 2}, {"stem_pool": 1}, {"widths": [12]},
+        {"dropout": 0.5}, {"stem_norm": False}, {"stem_stride": 1}, {"stem_pool": 2}, {"widths": [12]},
         {"rectify": "parts"}, {"channels": "each"}, {"bank": "farid(size=7)"}, {"gain": "keep"},
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints, read_snap
 from cnnlab.training.fit import fit, score
 from cnnlab.training.metrics_csv import MetricsCsv, read_metrics
 from cnnlab.training.schedules import Constant, OneCycle
-from cnnlab.training.task import ClassificationTask, TrainingDiverged
+from cnnlab.training.task import ClassificationTask, DivergenceError
 
 
 class Probe(nn.Module):
@@ -188,7 +188,7 @@ def test_a_diverging_run_stops_with_words_and_keeps_a_finite_checkpoint(tmp_path
     def optimizer(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=1e30)
 
-    with pytest.raises(TrainingDiverged, match=r"no longer a finite number after step \d+.*optimizer\.lr"):
+    with pytest.raises(DivergenceError, match=r"no longer a finite number after step \d+.*optimizer\.lr"):
         fit(task(optimizer=optimizer, schedule=Constant()), digits(), trainer(tmp_path, 2))
     checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in checkpoint["state_dict"].values())

@@ -1,12 +1,15 @@
-"""From a checked configuration to the objects that do the work."""
+"""From a checked configuration to the objects that do the work. What can't work is refused before the first step."""
 
+import importlib
 import inspect
+import os
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra.utils
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -14,42 +17,78 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import nn
 
-from cnnlab.app.check import check_arguments, check_class, check_targets
+from cnnlab.app.check import check_arguments, check_class, check_targets, nearest
 from cnnlab.filters import FilterBank, bank
-from cnnlab.filters.expression import needs_patches
+from cnnlab.filters.expression import needs_patches, patch_size
 from cnnlab.nn.rebuild import describe
 from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints
+from cnnlab.training.checkpoint_io import WholeFiles
 from cnnlab.training.metrics_csv import EpochLines, MetricsCsv
 from cnnlab.training.task import ClassificationTask
 
 PATCHES = 20_000  # windows of training images behind a bank that is learned from them
 PATCH_SIZE = 3  # side of such a window, pixels, where the bank names no size
+KINDS = {
+    "data": LightningDataModule,
+    "model": nn.Module,
+    "optimizer": torch.optim.Optimizer,
+    "schedule": object,
+    "task": LightningModule,
+    "trainer": Trainer,
+    "logger": Logger,
+}
+AT_LEAST_ONE = ("log_every_n_steps", "accumulate_grad_batches", "check_val_every_n_epoch")
 
 
-def build(config: DictConfig, **objects: Any) -> Any:
+def build(group: str, config: DictConfig, **objects: Any) -> Any:
     """The object that `config` describes, `objects` joining its arguments; with `_partial_`, the way to make it.
 
-    Raises ValueError for a class that is not allowed and for arguments that it doesn't take.
+    Raises ValueError for a class that is not allowed or of another kind, and for arguments that it doesn't take.
     """
-    check_targets(config)
-    located = hydra.utils.get_class(config._target_)
-    check_class(config._target_, located)
-    given = [str(key) for key in config if not str(key).startswith("_")]
-    check_arguments(located, given)
-    make = hydra.utils.instantiate(config, _partial_=True, _convert_="all")
+    located, values = read(group, config)
     if config.get("_partial_"):
-        return make
+        return partial(located, **values)
     try:
-        return make(**objects)
-    except (TypeError, MisconfigurationException) as error:
-        raise ValueError(f"{located.__name__}: {error}") from error
+        return located(**{**values, **objects})
     except ModuleNotFoundError as error:
-        raise ValueError(f"{located.__name__} needs a package that is not installed: {error}") from error
+        # Lightning's words name the package; the extras of cnnlab have the names of its logger configurations.
+        extra = located.__name__.removesuffix("Logger").lower()
+        raise ValueError(
+            f"{group}: {located.__name__} needs a package that isn't here: pip install 'cnnlab[{extra}]' ({error})"
+        ) from error
+    except (TypeError, MisconfigurationException) as error:
+        raise ValueError(f"{group}: {located.__name__}: {error}") from error
+
+
+def read(group: str, config: DictConfig) -> tuple[type, dict[str, Any]]:
+    """The class that `config` names and its arguments, checked by name and type."""
+    check_targets(config)
+    located = locate(config._target_)
+    check_class(config._target_, located)
+    if not issubclass(located, KINDS[group]):
+        raise ValueError(f"{group}: {config._target_} is no {KINDS[group].__name__}")
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    values = {str(key): value for key, value in plain.items() if key not in ("_target_", "_partial_", "_convert_")}
+    check_arguments(group, located, {name: value for name, value in values.items() if name != "bank"})
+    return located, values
+
+
+def locate(target: str) -> Any:
+    """The class of this name, its package one of those allowed. Raises ValueError if there is none."""
+    module, _, name = target.rpartition(".")
+    try:
+        package = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"_target_: there is no {target}: {error}") from error
+    if not hasattr(package, name):
+        raise ValueError(f"_target_: there is no {name!r} in {module}{nearest(name, dir(package))}")
+    return getattr(package, name)
 
 
 def build_data(config: DictConfig) -> LightningDataModule:
     """The data module, with the training images read."""
-    data = build(config)
+    data = build("data", config)
     data.prepare_data()
     data.setup("fit")
     return data
@@ -61,24 +100,23 @@ def build_bank(expression: str | None, data: Any, seed: int) -> FilterBank | Non
         return None
     if not needs_patches(expression):
         return bank(expression)
-    sizes = {int(call.parameters.get("size", PATCH_SIZE)) for call in calls(parse(expression)) if call.is_learned}
-    return bank(expression, patches=data.patches(max(sizes), PATCHES, seed))
+    return bank(expression, patches=data.patches(patch_size(expression) or PATCH_SIZE, PATCHES, seed))
 
 
 def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, dict[str, Any]]:
     """The network for the data's channels and classes, and what a checkpoint must say of it to build it again."""
     torch.manual_seed(seed)
-    kernels = build_bank(config.get("bank"), data, seed)
+    located, values = read("model", config)
+    parameters = inspect.signature(located).parameters
+    kernels = build_bank(values.pop("bank", None), data, seed)
+    if kernels is None and parameters["bank"].default is inspect.Parameter.empty:
+        raise ValueError(f"model.bank=null: {located.__name__} needs a bank; for random kernels take model=random_init")
     sizes: dict[str, Any] = {"in_channels": data.in_channels, "num_classes": data.num_classes}
-    check_targets(config)
-    if "image_size" in inspect.signature(hydra.utils.get_class(config._target_)).parameters:
+    if "image_size" in parameters:
         sizes["image_size"] = list(data.image_size)
-    values = OmegaConf.masked_copy(config, [key for key in config if key != "bank"])
-    network = build(values, bank=kernels, **sizes)
-    arguments = OmegaConf.to_container(values, resolve=True)
-    assert isinstance(arguments, dict)
-    target = arguments.pop("_target_")
-    about = describe(target, {**arguments, **sizes}, kernels)
+    network = located(bank=kernels, **values, **sizes)
+    try_forward(network, data)
+    about = describe(config._target_, {**values, **sizes}, kernels)
     about |= {
         "class_names": list(data.class_names),
         "mean": list(data.mean),
@@ -88,9 +126,32 @@ def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, 
     return network, about
 
 
+@torch.no_grad()
+def try_forward(network: nn.Module, data: Any) -> None:
+    """Raises ValueError if the network can't take images of the data's size."""
+    height, width = data.image_size
+    network.eval()
+    try:
+        network(torch.zeros(2, data.in_channels, height, width))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"model: images of {height}x{width}: {error}") from error
+    finally:
+        network.train()
+
+
 def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) -> ClassificationTask:
-    optimizer, schedule = build(config.optimizer), build(config.schedule)
+    """Raises ValueError also for values that the optimizer or the schedule refuses."""
+    optimizer, schedule = build("optimizer", config.optimizer), build("schedule", config.schedule)
+    try:
+        tried = optimizer(list(network.parameters()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"optimizer: {error}") from error
+    try:
+        schedule(tried, 100)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"schedule: {error}") from error
     return build(
+        "task",
         config.task,
         network=network,
         class_names=about["class_names"],
@@ -103,6 +164,7 @@ def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) ->
 
 def build_trainer(config: DictConfig, folder: Path, validated: bool, resumed_step: int | None) -> Trainer:
     """A Trainer that leaves its checkpoints, snapshots and metrics in `folder`."""
+    check_trainer(config.trainer, config.compile)
     screen = Console().is_terminal
     loggers: list[Logger] = [MetricsCsv(folder / "metrics.csv", resumed_step)]
     callbacks: list[Callback] = [KernelSnapshots(folder / "kernels")]
@@ -110,20 +172,41 @@ def build_trainer(config: DictConfig, folder: Path, validated: bool, resumed_ste
         callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
     else:
         loggers.append(EpochLines(config.trainer.max_epochs))
-    if config.logger:
+    if config.get("logger"):
         loggers.append(_extra_logger(config.logger, folder))
     if config.early_stopping is not None and validated:
         callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config.early_stopping))
     callbacks.append(RunCheckpoints(folder / "checkpoints", "val/accuracy" if validated else None))
     return build(
+        "trainer",
         config.trainer,
         callbacks=callbacks,
         logger=loggers,
+        plugins=[WholeFiles()],
         default_root_dir=str(folder),
         enable_progress_bar=screen,
     )
 
 
+def check_trainer(config: DictConfig, compiled: bool = False) -> None:
+    """Raises ValueError for what Lightning would stumble over, or would say in words of its own."""
+    for name in AT_LEAST_ONE:
+        if isinstance(config.get(name), int) and config[name] < 1:
+            raise ValueError(f"trainer.{name}={config[name]}: at least 1")
+    epochs, steps = config.get("max_epochs"), config.get("max_steps", -1)
+    if epochs == 0 or (epochs in (None, -1) and steps in (None, -1)):
+        raise ValueError(
+            f"trainer.max_epochs={epochs}: at least 1, or -1 together with trainer.max_steps: a schedule has an end"
+        )
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if config.get("accelerator") in ("gpu", "cuda", "mps") and not gpu:
+        raise ValueError(f"trainer.accelerator={config.accelerator}: torch finds no GPU here; take trainer=auto or cpu")
+    compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
+    if compiled and not gpu and not any(map(shutil.which, compilers)):
+        raise ValueError(f"compile=true needs a C++ compiler, and none of {', '.join(compilers)} is here")
+
+
 def _extra_logger(config: DictConfig, folder: Path) -> Logger:
-    wants_folder = "save_dir" in inspect.signature(hydra.utils.get_class(config._target_)).parameters
-    return build(config, **({"save_dir": str(folder)} if wants_folder and "save_dir" not in config else {}))
+    located, values = read("logger", config)
+    wants_folder = "save_dir" in inspect.signature(located).parameters and "save_dir" not in values
+    return build("logger", config, **({"save_dir": str(folder)} if wants_folder else {}))

@@ -2,15 +2,32 @@
 
 import difflib
 import inspect
+import json
 import re
-from collections.abc import Iterable
+import typing
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from cnnlab.app.values import fits, in_words
+
 # A configuration may come from anybody, and a class that it names is imported and called.
 ALLOWED = ("cnnlab.", "torch.optim.", "torchvision.models.", "lightning.")
 CLASS_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.[A-Z]\w*")
+# What a job can't do without.
+GROUPS = {
+    "cnnlab.app.train": ("model", "data", "task", "optimizer", "schedule", "trainer"),
+    "cnnlab.app.evaluate": ("trainer",),
+}
+VALUES = {
+    "compile": bool,
+    "channels_last": bool,
+    "early_stopping": int | None,
+    "test": bool,
+    "figures": bool,
+    "checkpoint": str,
+}
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:
@@ -19,35 +36,43 @@ def nearest(given: str, valid: Iterable[str]) -> str:
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
-def check(config: DictConfig) -> None:
-    """Raises ValueError for missing values, for a `_target_` outside of ALLOWED, and for a bank's misspelt name."""
+def check(config: DictConfig, job: str) -> None:
+    """Raises ValueError for missing values and groups, for a `_target_` outside of ALLOWED, for a value at the top
+    that is of another type, and for a bank's misspelt name."""
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise ValueError(f"missing: {', '.join(missing)}. Give a value, such as {missing[0]}=VALUE")
     plain = OmegaConf.to_container(config, resolve=True)
-    check_targets(plain)
     assert isinstance(plain, dict)
+    check_targets(plain)
+    for group in GROUPS[job]:
+        if not isinstance(plain.get(group), dict) or "_target_" not in plain[group]:
+            raise ValueError(f"there is no {group}: it names no class; choose one with {group}=NAME")
+    check_types("", VALUES, plain)
     _check_seed(plain.get("seed", 0))
+    patience = plain.get("early_stopping")
+    if patience is not None and patience < 1:
+        raise ValueError(f"early_stopping={patience}: at least 1 epoch, or null to go on to the end")
     model = plain.get("model")
     if isinstance(model, dict) and model.get("bank") is not None:
         check_bank(model["bank"])
 
 
-def check_targets(plain: Any) -> None:
+def check_targets(plain: Any, allowed: tuple[str, ...] = ALLOWED) -> None:
     """Raises ValueError if a `_target_` anywhere in nested dicts and lists names something that is not allowed."""
     if isinstance(plain, dict | DictConfig):
         if "_target_" in plain:
-            check_target(plain["_target_"])
+            check_target(plain["_target_"], allowed)
         for value in plain.values():
-            check_targets(value)
+            check_targets(value, allowed)
     elif isinstance(plain, list | tuple | ListConfig):
         for value in plain:
-            check_targets(value)
+            check_targets(value, allowed)
 
 
-def check_target(target: Any) -> None:
+def check_target(target: Any, allowed: tuple[str, ...] = ALLOWED) -> None:
     """Raises ValueError unless `target` reads as a class of an allowed package. Imports nothing."""
-    if not (isinstance(target, str) and target.startswith(ALLOWED) and CLASS_PATH.fullmatch(target)):
+    if not (isinstance(target, str) and target.startswith(allowed) and CLASS_PATH.fullmatch(target)):
         packages = ", ".join(name.rstrip(".") for name in ALLOWED)
         raise ValueError(f"_target_: {target!r} is refused: a configuration may only name classes of {packages}")
 
@@ -58,12 +83,26 @@ def check_class(target: str, located: Any) -> None:
         raise ValueError(f"_target_: {target!r} is refused: it is no class of {target.split('.')[0]}")
 
 
-def check_arguments(owner: type, given: Iterable[str]) -> None:
-    """Raises ValueError for a name that the constructor of `owner` does not take."""
+def check_arguments(group: str, owner: type, values: Mapping[str, Any]) -> None:
+    """Raises ValueError for a name that the constructor of `owner` does not take, or a value of another type."""
     valid = [name for name in inspect.signature(owner).parameters if name != "self"]
-    for name in given:
+    for name in values:
         if name not in valid:
             raise ValueError(f"{owner.__name__} takes no {name!r}{nearest(name, valid)}; it takes: {', '.join(valid)}")
+    try:
+        wanted = typing.get_type_hints(owner.__init__)
+    except NameError:  # annotated with a package that is not installed
+        return
+    check_types(f"{group}.", wanted, values)
+
+
+def check_types(prefix: str, wanted: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name in wanted and not fits(value, wanted[name]):
+            given = json.dumps(value, default=str).strip('"')
+            words = in_words(wanted[name])
+            near = nearest(given, words.replace(" or ", ", ").split(", "))
+            raise ValueError(f"{prefix}{name}={given}: expected {words or 'another value'}{near}")
 
 
 def check_bank(expression: Any) -> None:

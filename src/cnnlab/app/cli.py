@@ -5,27 +5,26 @@
 
 import importlib
 import os
-import shutil
 import signal
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-import yaml
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.app.check import check
-from cnnlab.app.folders import config_folder, register_resolvers
-from cnnlab.app.mistakes import explain
+from cnnlab.app.check import check, nearest
+from cnnlab.app.folders import Folders, config_folder, register_resolvers
+from cnnlab.app.hydra_section import check_flags, watch
+from cnnlab.app.mistakes import MISTAKES, explain
+from cnnlab.app.runs import is_first_process, record_end, save_config
 
-DEBUG = "CNNLAB_DEBUG"  # set to 1: mistakes and failures show their traceback
-MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
+DEBUG = "CNNLAB_DEBUG"  # set to 1: mistakes show their traceback
 
 
 def launch(job: str, config_name: str) -> NoReturn:
@@ -33,16 +32,18 @@ def launch(job: str, config_name: str) -> NoReturn:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing and exiting itself
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
     signal.signal(signal.SIGTERM, _terminate)
-    register_resolvers()
+    folders = Folders()
+    register_resolvers(folders)
+    watch(folders, is_first_process())
     status = 0
     try:
         status = _dispatch(job, config_name)
     except KeyboardInterrupt as interrupt:
-        _say(str(interrupt) or "interrupted")
+        _say(str(interrupt.args[0]) if interrupt.args else "interrupted")
         status = 128 + (interrupt.args[1] if len(interrupt.args) > 1 else signal.SIGINT)
     except MISTAKES as error:
-        _traceback_if_wanted()
-        _say(explain(error, config_name, [text for text in sys.argv[1:] if "=" in text]))
+        _tell(error, config_name)
+        folders.remove_refused()
         status = 2
     sys.stdout.flush()
     sys.exit(status)
@@ -54,6 +55,7 @@ def _dispatch(job: str, config_name: str) -> int:
         from cnnlab.app.resume import resume
 
         return resume(resumed[-1], [text for text in sys.argv[1:] if not text.startswith("resume=")])
+    check_flags(sys.argv[1:])
     outcomes: list[int | Exception] = []
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)
     main(lambda config: outcomes.append(_run(job, config)))()
@@ -66,40 +68,51 @@ def _dispatch(job: str, config_name: str) -> int:
 def _run(job: str, config: DictConfig) -> int | Exception:
     """One job, alone or of a sweep. Returns its status, or its error: Hydra would print a raised one in its own words.
 
-    In a sweep a job that fails is told of at once, and the others go on.
+    In a sweep a job that fails is told of at once, keeps its folder for the table, and the others go on.
     """
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)
     try:
-        try:
-            check(config)
-        except MISTAKES:
-            _remove_if_empty(folder)
-            raise
+        check(config, job)
+        _check_recipe(hydra_config)
+        if is_first_process():
+            save_config(config, folder)  # from here on the run can be resumed, however it ends
         return importlib.import_module(job).run(config, folder)
+    except KeyboardInterrupt:
+        record_end(folder, "interrupted", "stopped before it began")
+        raise
     except Exception as error:
         if hydra_config.mode != RunMode.MULTIRUN:
             return error
-        _traceback_if_wanted()
-        _say(f"job {hydra_config.job.num} failed: {explain(error, str(hydra_config.job.config_name), [])}")
+        record_end(folder, "failed", f"{type(error).__name__}: {error}")
+        _tell(error, str(hydra_config.job.config_name), f"job {hydra_config.job.num} failed: ")
         return 1
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """A refused configuration leaves no run folder behind. A folder that held something else stays."""
-    if {path.name for path in folder.iterdir()} <= {".hydra"}:
-        shutil.rmtree(folder)
+def _check_recipe(hydra_config: DictConfig) -> None:
+    """Raises ValueError for a recipe that was asked for and isn't there: most data have none, so Hydra lets it pass."""
+    asked = [text.partition("=")[2] for text in hydra_config.overrides.task if text.startswith("recipe=")]
+    loader = GlobalHydra.instance().config_loader()
+    options = loader.get_group_options("recipe") if asked else []
+    for name in asked:
+        if name not in options:
+            raise ValueError(f"recipe: there is no {name!r}{nearest(name, options)}; there are: {', '.join(options)}")
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt("terminated", number)
 
 
-def _traceback_if_wanted() -> None:
-    if os.environ.get(DEBUG, "0") not in ("", "0"):
-        import traceback
-
-        traceback.print_exc()
+def _tell(error: Exception, config_name: str, before: str = "") -> None:
+    """A mistake in a message, with its traceback if wanted; a bug always with its traceback."""
+    if os.environ.get(DEBUG, "0") not in ("", "0") or not isinstance(error, MISTAKES):
+        traceback.print_exception(error)
+    overrides = [text for text in sys.argv[1:] if "=" in text and not text.startswith("-")]
+    try:
+        config_dir = check_flags(sys.argv[1:]).config_dir
+    except ValueError:
+        config_dir = None
+    _say(before + explain(error, config_name, overrides, config_dir))
 
 
 def _say(message: str) -> None:

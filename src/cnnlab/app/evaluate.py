@@ -2,19 +2,22 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from torch import Tensor
+from torch import Tensor, nn
 
-from cnnlab.app.assemble import build, build_data
+from cnnlab.app.assemble import build, build_data, check_trainer, try_forward
+from cnnlab.app.check import check
 from cnnlab.app.pictures import save
-from cnnlab.app.runs import find_checkpoint, find_run, read_checkpoint, read_config, save_config
+from cnnlab.app.runs import find_checkpoint, find_run, read_checkpoint, read_config, recorded
 from cnnlab.app.tables import print_results, print_runs
-from cnnlab.nn.rebuild import rebuild
+from cnnlab.app.train import bugs_stand_out
+from cnnlab.nn.rebuilding import rebuild
 from cnnlab.reports.record import RunRecord, write_text
-from cnnlab.training.fit import score
+from cnnlab.training.fit import quiet_advice, score
 from cnnlab.training.task import ClassificationTask
 from cnnlab.views.confusion import confusion_matrix
 
@@ -23,32 +26,44 @@ MOST_CLASSES = 40  # lines of the table on the screen
 
 def run(config: DictConfig, folder: Path) -> int:
     """Test `config.run` and leave summary.json, classes.csv and figures/confusion.png in `folder`."""
+    quiet_advice()
     source = find_run(config.run)
-    path = find_checkpoint(source, str(config.checkpoint))
-    checkpoint = read_checkpoint(path)
-    about = checkpoint["network"]
+    path = find_checkpoint(source, config.checkpoint)
+    about = read_checkpoint(path)["network"]
     trained = read_config(source)
-    save_config(config, folder)
+    check(trained, "cnnlab.app.train")
+    check_trainer(config.trainer)
+    folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     record = RunRecord(folder, run=str(source), checkpoint=str(path))
-    try:
+    with recorded(record, folder):
         data = build_data(config.data or trained.data)
+        if not data.has_test:
+            raise ValueError(f"{data.name} has no test split; evaluate tests on one, such as test/<class>/*")
         data.setup("test")
-        _check_match(data, about)
+        network = network_for(data, about)
         data.normalise_like(about["mean"], about["std"])
-        task = ClassificationTask(rebuild(about), about["class_names"], None, None, trained.seed, about)
-        trainer = build(config.trainer, logger=False, default_root_dir=str(folder), enable_progress_bar=False)
-        metrics = score(task, data, trainer, path)
-    except BaseException as error:
-        record.finish("failed", error=f"{type(error).__name__}: {error}")
-        raise
-    classes = per_class(task.test_confusion, about["class_names"])
-    _write_csv(classes, folder / "classes.csv")
-    save(confusion_matrix(task.test_confusion, about["class_names"]), folder / "figures" / "confusion.png")
-    record.finish("completed", data=data.describe(), metrics=metrics, confusion=task.test_confusion.tolist())
+        task = ClassificationTask(network, about["class_names"], None, None, trained.seed, about)
+        trainer = build(
+            "trainer", config.trainer, logger=False, default_root_dir=str(folder), enable_progress_bar=False
+        )
+        with bugs_stand_out(lambda: True):
+            metrics = score(task, data, trainer, path)
+        classes = per_class(task.test_confusion, about["class_names"])
+        _write_csv(classes, folder / "classes.csv")
+        save(confusion_matrix(task.test_confusion, about["class_names"]), folder / "figures" / "confusion.png")
+        record.finish("completed", data=data.describe(), metrics=metrics, confusion=task.test_confusion.tolist())
     print_runs("classes", classes[:MOST_CLASSES])
     print_results(metrics, folder)
     print(folder)
     return 0
+
+
+def network_for(data: Any, about: dict[str, Any]) -> nn.Module:
+    """The network of a checkpoint. Raises ValueError for data that it can't take."""
+    _check_match(data, about)
+    network = rebuild(about)
+    try_forward(network, data)
+    return network
 
 
 def _check_match(data: Any, about: dict[str, Any]) -> None:

@@ -2,10 +2,14 @@
 
 import itertools
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import OmegaConf
+
+RUN_FILES = ("config.yaml", "summary.json", "metrics.csv", "multirun.yaml")
+PAPERS = {".hydra", ".lock", "config.yaml", "summary.json", "multirun.yaml"}  # there before any work is done
 
 
 def config_folder() -> Path:
@@ -15,22 +19,47 @@ def config_folder() -> Path:
     return inside if inside.is_dir() else beside
 
 
-def new_folder(wanted: str) -> str:
-    """Make the folder `wanted`, or `wanted_2`, `wanted_3` ... if it is taken. Returns the one that was made.
+class Folders:
+    """The folders of one launch of a program: made for it alone, and removed if nothing came of it."""
 
-    Making a folder either succeeds or fails, also between processes: two runs never get the same one.
-    """
-    for number in itertools.count(1):
-        path = Path(wanted if number == 1 else f"{wanted}_{number}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir()
-        except FileExistsError:
-            if not path.is_dir():
-                raise
-            continue
-        return str(path)
-    raise AssertionError("count() does not end")
+    def __init__(self) -> None:
+        self._made: list[Path] = []
+
+    def new(self, wanted: str) -> str:
+        """Make the folder `wanted`, or `wanted_2`, `wanted_3` ... if it is taken. Returns the one that was made.
+
+        Making a folder either succeeds or fails, also between processes: two runs never get the same one.
+        """
+        for number in itertools.count(1):
+            path = Path(wanted if number == 1 else f"{wanted}_{number}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                if not path.is_dir():
+                    raise
+                continue
+            self._made.append(path)
+            return str(path)
+        raise AssertionError("count() does not end")
+
+    def check_free(self, folder: Path, option: str) -> None:
+        """Raises ValueError if the folder that the user named holds a run or a sweep. A new one counts as made here."""
+        held = [name for name in RUN_FILES if (folder / name).exists()]
+        if held and folder not in self._made:
+            raise ValueError(f"{option}: {folder} holds a run already ({held[0]}); name another folder")
+        if not folder.exists():
+            self._made.append(folder)
+
+    def remove_refused(self) -> None:
+        """Remove those that hold nothing but the papers of runs that did not begin."""
+        for folder in self._made:
+            if folder.is_dir() and _is_paper(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_paper(folder: Path) -> bool:
+    return all(path.name in PAPERS or (path.is_dir() and _is_paper(path)) for path in folder.iterdir())
 
 
 def what(choices: Mapping[str, str | None]) -> str:
@@ -39,10 +68,10 @@ def what(choices: Mapping[str, str | None]) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(names)) or "run"
 
 
-def register_resolvers() -> None:
+def register_resolvers(folders: Folders) -> None:
     """`${new_folder:...}` and `${what:...}` for the configurations.
 
     The cache belongs to the configuration and travels with it to the processes of a sweep: one run, one folder.
     """
-    OmegaConf.register_new_resolver("new_folder", new_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("new_folder", folders.new, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("what", what, replace=True)

@@ -7,32 +7,54 @@ from pathlib import Path
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.app.check import nearest
 from cnnlab.app.folders import config_folder
 
+# What counts as a mistake of the user's. While a run is prepared, cnnlab and the libraries raise ValueError for
+# values that can't be; an OSError names the file or folder that the machine refused. Everything else is a bug and
+# keeps its traceback, and so does a ValueError after the first step (see `run` in train).
+MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
 
-def explain(error: Exception, config_name: str, overrides: list[str]) -> str:
+
+def explain(error: Exception, config_name: str, overrides: list[str], config_dir: str | None = None) -> str:
     """Hydra's and OmegaConf's errors in a line or two; any other error in its own words."""
     text = str(error).strip() or type(error).__name__
+    if isinstance(error, OverrideParseException):
+        return _unreadable(error.override, text)
+    if isinstance(error, OSError) and not isinstance(error, HydraException) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match[1].removesuffix("@"), config_name, overrides)
-    if match := re.search(r"(?:Could not find|In '[^']+': Could not find) '([^']+)'", text):
-        return _unknown_option(match[1])
+        return _unknown_key(match[1].removesuffix("@"), config_name, overrides, config_dir)
+    if match := re.search(r"Could not find '([^']+)'", text):
+        return _unknown_option(match[1], re.findall(r"^\t(\S+)$", text.partition("Available options in")[2], re.M))
     if isinstance(error, yaml.YAMLError):
         return f"not a readable YAML file: {' '.join(text.split())}"
+    if "must be a string or a list. Got" in text:
+        return f"a group is chosen by a name, as in model=edge_init; got: {' '.join(overrides)}"
     if "Error merging override" in text or "Could not append to config" in text:
         cause = error.__cause__ or error
         return " ".join(f"{text.splitlines()[0]}: {str(cause).splitlines()[0]}".split())
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("See https://hydra.cc")]
-    return "\n".join(lines[:6])
+    return "\n".join(line for line in lines[:14] if "HYDRA_FULL_ERROR" not in line and "object_type=" not in line)
 
 
-def _unknown_key(key: str, config_name: str, overrides: list[str]) -> str:
-    groups = {path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"}
-    config = _compose(config_name, overrides)
-    keys = sorted(set(_keys(config)) | groups)
+def _unreadable(override: str, reason: str) -> str:
+    """Brackets, commas and spaces mean something to Hydra: text with them needs quotes inside of the shell's."""
+    key, equal, value = override.partition("=")
+    reason = reason.splitlines()[-1] if "Unknown function" not in reason else "it reads as a call of a function"
+    if not equal:
+        return f"can't read {override!r}: an option is NAME=VALUE"
+    return f"can't read {override!r}: {reason}. Text with brackets or commas needs quotes: '{key}=\"{value}\"'"
+
+
+def _unknown_key(key: str, config_name: str, overrides: list[str], config_dir: str | None) -> str:
+    config = _compose(config_name, overrides, config_dir)
+    groups = {group for group in config.hydra.runtime.choices if "/" not in group}
+    keys = sorted({name for name in _keys(config) if not name.startswith("hydra")} | groups)
     parent, _, _ = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == parent] if parent else []
     listed = siblings or sorted({name.split(".")[0] for name in keys})
@@ -43,31 +65,32 @@ def _unknown_key(key: str, config_name: str, overrides: list[str]) -> str:
     return f"there is no option {key!r}{guess}; valid {where}: {valid}. (+{key}=... adds a new one.)"
 
 
-def _unknown_option(path: str) -> str:
+def _unknown_option(path: str, options: list[str]) -> str:
     group, _, name = path.rpartition("/")
-    folder = config_folder() / group
-    if not group or not folder.is_dir():
+    if not group or not options:
         return f"there is no configuration {path!r}"
-    options = sorted(file.stem for file in folder.glob("*.yaml"))
     return f"{group}: there is no {name!r}{nearest(name, options)}; there are: {', '.join(options)}"
 
 
 def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in config:
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    yield from _names(plain, prefix)
+
+
+def _names(plain: dict, prefix: str) -> Iterator[str]:
+    for key, value in plain.items():
         yield f"{prefix}{key}"
-        if OmegaConf.is_dict(config) and not OmegaConf.is_missing(config, key):
-            node = OmegaConf.to_container(config, resolve=False).get(key)
-            if isinstance(node, dict):
-                yield from _keys(OmegaConf.create(node), f"{prefix}{key}.")
+        if isinstance(value, dict):
+            yield from _names(value, f"{prefix}{key}.")
 
 
-def _compose(config_name: str, overrides: list[str]) -> DictConfig:
+def _compose(config_name: str, overrides: list[str], config_dir: str | None) -> DictConfig:
     """The configuration with the choices of groups that still hold, for its keys alone."""
     GlobalHydra.instance().clear()
-    choices = [text for text in overrides if re.fullmatch(r"\w+=\w+", text) and _is_choice(*text.split("="))]
+    roots = [config_folder()] + ([Path(config_dir).absolute()] if config_dir else [])
+    pairs = (text.split("=") for text in overrides if re.fullmatch(r"\w+=\w+", text))
+    choices = [f"{group}={name}" for group, name in pairs if any((r / group / f"{name}.yaml").is_file() for r in roots)]
+    search = [f"hydra.searchpath=[file://{root}]" for root in roots[1:]]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose(config_name, choices)
-
-
-def _is_choice(group: str, name: str) -> bool:
-    return Path(config_folder(), group, f"{name}.yaml").is_file()
+        return compose(config_name, choices + search, return_hydra_config=True)

@@ -6,6 +6,8 @@ from cnnlab.app.check import check
 from cnnlab.app.runs import find_run, read_config
 from cnnlab.reports.record import read_summary
 
+JOB = "cnnlab.app.train"
+
 
 def resume(given: str, others: list[str]) -> int:
     """Returns the exit status. Raises ValueError for a folder that is no run, and for options beside it."""
@@ -13,8 +15,8 @@ def resume(given: str, others: list[str]) -> int:
     if others:
         raise ValueError(f"resume takes no other options, a run goes on as it was asked; got: {' '.join(others)}")
     config = read_config(folder)
-    check(config)
+    check(config, JOB)
     if read_summary(folder).get("status") == "completed":
         print(f"nothing left to do: this run is completed\n{folder}")
         return 0
-    return importlib.import_module("cnnlab.app.train").run(config, folder, resume=True)
+    return importlib.import_module(JOB).run(config, folder, resume=True)

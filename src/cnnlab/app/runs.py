@@ -1,16 +1,23 @@
 """Run folders that are there already: found, checked, read, and held by one process at a time."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.app.check import nearest
-from cnnlab.reports.record import write_text
+from cnnlab.reports.record import RunRecord, read_summary, write_text
 
 CONFIG = "config.yaml"
+NEEDED = {"target", "arguments", "bank", "class_names", "mean", "std"}  # of a checkpoint's "network"
+
+
+def is_first_process() -> bool:
+    """False in the second and further processes of one distributed run, which write no files."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def save_config(config: DictConfig, folder: Path) -> None:
@@ -39,9 +46,9 @@ def read_config(folder: Path) -> DictConfig:
         config = OmegaConf.load(folder / CONFIG)
     except Exception as error:
         raise ValueError(f"{folder / CONFIG} can't be read: {' '.join(str(error).split())}") from error
-    needed = {"model", "data", "seed"}
-    if not isinstance(config, DictConfig) or not needed <= set(config):
-        raise ValueError(f"{folder / CONFIG} is no configuration of a run: it lacks {', '.join(sorted(needed))}")
+    lacking = sorted({"model", "data", "seed"} - set(config if isinstance(config, DictConfig) else ()))
+    if lacking:
+        raise ValueError(f"{folder / CONFIG} is no configuration of a training: it lacks {', '.join(lacking)}")
     return config
 
 
@@ -61,9 +68,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"{path} is no readable checkpoint: {str(error).splitlines()[0]}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} is no readable checkpoint: {reason}") from error
     if not isinstance(checkpoint, dict) or not {"network", "state_dict"} <= set(checkpoint):
         raise ValueError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
+    if not isinstance(checkpoint["network"], dict) or not set(checkpoint["network"]) >= NEEDED:
+        raise ValueError(f"{path} is no checkpoint of cnnlab: its 'network' lacks some of {', '.join(sorted(NEEDED))}")
     return checkpoint
 
 
@@ -81,3 +91,30 @@ def held(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ValueError(f"{folder} is still running in another process") from None
         yield
+
+
+@contextmanager
+def recorded(record: Any, folder: Path) -> Iterator[None]:
+    """The record says how it ended, whatever happens inside. What happens goes on its way.
+
+    Lightning ends an interrupted run with SystemExit; it leaves here as the KeyboardInterrupt that it was.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        interrupt = end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end
+        record.finish("interrupted")
+        raise interrupt from None
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(folder)  # a failed write to an open file doesn't say where
+        with suppress(OSError):  # on a full disk the record can't be kept either
+            record.finish("failed", error=f"{type(error).__name__}: {error}")
+        raise
+
+
+def record_end(folder: Path, status: str, error: str) -> None:
+    """The summary of a job that ended before it kept a record itself."""
+    if is_first_process() and not read_summary(folder):
+        with suppress(OSError):
+            RunRecord(folder).finish(status, error=error)

@@ -1,20 +1,24 @@
 """The training job: data, network, fit, test, pictures, record."""
 
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch
 import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from cnnlab.app.assemble import build_data, build_network, build_task, build_trainer
 from cnnlab.app.pictures import draw_figures
-from cnnlab.app.runs import held, read_checkpoint, save_config
+from cnnlab.app.runs import held, is_first_process, read_checkpoint, recorded
 from cnnlab.app.tables import print_results
 from cnnlab.reports.record import RunRecord
-from cnnlab.training.fit import fit, score
-from cnnlab.training.task import TrainingDiverged
+from cnnlab.training.fit import fit, quiet_advice, score
+from cnnlab.training.task import DivergenceError
 
 
 def run(config: DictConfig, folder: Path, resume: bool = False) -> int:
@@ -22,26 +26,23 @@ def run(config: DictConfig, folder: Path, resume: bool = False) -> int:
 
     With `resume` the run in `folder` goes on from its last checkpoint, or from the start if it has none yet.
     """
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # one process of several: the first keeps the record
+    quiet_advice()
+    if not is_first_process():  # one process of several: the first keeps the record
         _train(config, folder, RunFacts(), resume)
         return 0
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
-    with held(folder):
-        save_config(config, folder)
-        record = RunRecord(folder, again=resume, seed=config.seed)
-        try:
-            _train(config, folder, record, resume)
-        except KeyboardInterrupt:
-            record.finish("interrupted")
-            print(f"interrupted; go on with: resume={folder}")
-            raise
-        except TrainingDiverged as error:
-            record.finish("failed", error=str(error))
-            print(folder)
-            raise
-        except BaseException as error:
-            record.finish("failed", error=f"{type(error).__name__}: {error}")
-            raise
+    try:
+        with held(folder):
+            record = RunRecord(folder, again=resume, seed=config.seed)
+            with recorded(record, folder):
+                _train(config, folder, record, resume)
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: resume={folder}")
+        raise
+    except DivergenceError as error:
+        print(f"cnnlab: {error}", file=sys.stderr)
+        print(folder)
+        return 1
     print(folder)
     return 0
 
@@ -63,39 +64,52 @@ def _train(config: DictConfig, folder: Path, record: RunRecord | RunFacts, resum
     task = build_task(config, network, about)
     facts = data.describe()
     trainer = build_trainer(config, folder, "validation" in facts["images"], resumed and resumed["global_step"])
-    parameters = [p for p in network.parameters() if p.requires_grad]
     record.add(
         data=facts,
         model={"target": about["target"], "bank": about["bank"] and about["bank"]["source"]},
         parameters=sum(p.numel() for p in network.parameters()),
-        trainable_parameters=sum(p.numel() for p in parameters),
+        trainable_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
         device=_device_name(trainer),
     )
-    _fit(config, task, data, trainer, last if resumed else None)
-    if not trainer.is_global_zero:
-        return
+    steps_before = resumed["global_step"] if resumed else 0
+    with bugs_stand_out(lambda: trainer.global_step > steps_before):
+        fit(task, data, trainer, last if resumed else None, config.compile, config.channels_last)
+    if trainer.is_global_zero:
+        _finish(config, folder, record, task, data, trainer)
+
+
+def _finish(config: DictConfig, folder: Path, record: RunRecord | RunFacts, task: Any, data: Any, trainer: Any) -> None:
+    """Test, tell, draw."""
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     best = folder / "checkpoints" / "best.ckpt"
-    if config.test and data.has_test and best.is_file():
-        metrics |= score(task, data, trainer, best)
-    record.add(
-        metrics=metrics,
-        epochs=trainer.current_epoch,
-        steps=trainer.global_step,
-        images_per_second=metrics.get("images_per_second"),
-    )
-    if config.figures and not trainer.fast_dev_run:
-        draw_figures(folder, metrics)
+    tested = config.test and data.has_test and best.is_file()
+    if tested:
+        data.setup("test")
+    with bugs_stand_out(lambda: True):
+        if tested:
+            metrics |= score(task, data, trainer, best)
+        record.add(
+            metrics=metrics,
+            epochs=trainer.current_epoch,
+            steps=trainer.global_step,
+            images_per_second=metrics.get("images_per_second"),
+        )
+        if config.figures and not trainer.fast_dev_run:
+            draw_figures(folder, metrics)
     record.finish("completed", data=data.describe())
     print_results(metrics, folder)
 
 
-def _fit(config: DictConfig, task: Any, data: Any, trainer: Any, checkpoint: Path | None) -> None:
-    """Lightning ends an interrupted fit with SystemExit; here it is the KeyboardInterrupt that it was."""
+@contextmanager
+def bugs_stand_out(began: Callable[[], bool]) -> Iterator[None]:
+    """Tells mistakes of the user's from our own: once a step has been taken, the values that were asked for have
+    worked, so that a ValueError is a bug. It leaves as a RuntimeError and shows its traceback."""
     try:
-        fit(task, data, trainer, checkpoint, config.compile, config.channels_last)
-    except SystemExit as end:
-        raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
+        yield
+    except (ValueError, MisconfigurationException) as error:
+        if began():
+            raise RuntimeError(f"a bug in cnnlab, please report it: {error}") from error
+        raise ValueError(str(error)) from error
 
 
 def _device_name(trainer: Any) -> str:

@@ -44,9 +44,9 @@ def components_of(samples_MD: Tensor) -> tuple[Tensor, Tensor]:
 def pca(*, patches: Tensor, size: int | None = None, components: int | None = None) -> FilterBank:
     """Principal components of `patches` (N, c, h, w): orthonormal kernels `pca_0`, ... by falling variance.
 
-    The first `components` of them, all h w by default; of the (size, size) middle of the patches if given. The mean patch is subtracted before, as in
-    scikit-learn's PCA, whose components these are up to sign; channels count as patches of their own. Pearson
-    1901.
+    The first `components` of them, all h w by default; of the (size, size) middle of the patches if given. The
+    mean patch is subtracted before, as in scikit-learn's PCA, whose components these are up to sign; channels
+    count as patches of their own. Pearson 1901.
     """
     patches = middle("pca", patches, size)
     samples_MD = samples("pca", patches)

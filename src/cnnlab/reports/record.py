@@ -16,11 +16,17 @@ PACKAGES = ("cnnlab", "torch", "torchvision", "lightning", "torchmetrics", "hydr
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write to a temporary name beside `path` and rename, so that a reader never sees half a file."""
+    """Write to a temporary name beside `path` and rename, so that a reader never sees half a file.
+
+    Raises OSError, which names the file, if it can't be written.
+    """
     half = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        half.write_text(text)
-        os.replace(half, path)
+        half.write_text(text, encoding="utf-8")
+        half.replace(path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     finally:
         half.unlink(missing_ok=True)
 

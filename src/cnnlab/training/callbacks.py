@@ -1,20 +1,20 @@
-"""What happens around the steps: checkpoints, snapshots of the first layer. K kernels, C channels, h height, w width."""
+"""Around the steps: checkpoints, snapshots of the first layer. K kernels, C channels, h height, w width."""
 
 import io
-import os
 from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from cnnlab.training.checkpoint_io import write_whole
+
 
 class RunCheckpoints(ModelCheckpoint):
     """`best.ckpt` by validation accuracy (the newest epoch where nothing is validated) and `last.ckpt`.
 
     Saved when an epoch has ended, so that a resumed run starts with a whole epoch; the first `last.ckpt` is there
-    before the first step, so that there is always something to resume from. Lightning writes to a temporary name
-    and renames.
+    before the first step, so that there is always something to resume from. `checkpoint_io` keeps the files whole.
     """
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
@@ -66,9 +66,7 @@ class KernelSnapshots(Callback):
         path = self.folder / f"epoch_{epoch:04d}.pt"
         content = io.BytesIO()
         torch.save(network.first_layer_kernels().detach().float().cpu().contiguous().clone(), content)
-        half = path.with_suffix(".part")
-        half.write_bytes(content.getvalue())
-        os.replace(half, path)
+        write_whole(path, content)
 
 
 def read_snapshots(folder: Path) -> dict[int, torch.Tensor]:

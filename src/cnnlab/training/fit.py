@@ -38,7 +38,7 @@ def fit(
     compile_network: bool = False,
     channels_last: bool = False,
 ) -> None:
-    """Train to the end, from `checkpoint` where there is one. Raises TrainingDiverged, KeyboardInterrupt."""
+    """Train to the end, from `checkpoint` where there is one. Raises DivergenceError, KeyboardInterrupt."""
     quiet_advice()
     if channels_last:
         task.network.to(memory_format=torch.channels_last)

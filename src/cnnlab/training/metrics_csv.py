@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ Row = dict[str, float | int | str]
 
 
 class RowLogger(Logger):
-    """Puts the validation's and the training's part of an epoch into one row. Steps and tests have rows of their own."""
+    """Puts the validation's and the training's part of an epoch into one row. Steps and tests have their own rows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +79,7 @@ class MetricsCsv(RowLogger):
         half = self.path.with_name(self.path.name + ".part")
         header = ",".join(self._columns) + "\n"
         half.write_text(header + _lines(rows, self._columns), newline="")
-        os.replace(half, self.path)
+        half.replace(self.path)
 
 
 def _lines(rows: list[Any], columns: list[str]) -> str:

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from cnnlab.training.scores import ClassificationScores
 
 
-class TrainingDiverged(RuntimeError):
+class DivergenceError(RuntimeError):
     """The loss is not a finite number any more."""
 
 
@@ -108,12 +108,12 @@ class ClassificationTask(LightningModule):
             self._trained = time.perf_counter() - self._started
 
     def _read_recent(self) -> tuple[float, float]:
-        """Mean loss and accuracy of the steps since the last reading. Raises TrainingDiverged."""
+        """Mean loss and accuracy of the steps since the last reading. Raises DivergenceError."""
         loss, hits, images = self._recent.tolist()
         self._epoch += self._recent
         self._recent.zero_()
         if not torch.isfinite(torch.tensor(loss)):
-            raise TrainingDiverged(
+            raise DivergenceError(
                 f"the loss is no longer a finite number after step {self.global_step} (epoch {self.current_epoch}); "
                 f"the learning rate was {self._learning_rate():.3g}: try a smaller optimizer.lr, or set "
                 "trainer.gradient_clip_val=1. The last checkpoint is from before."

@@ -1,0 +1,99 @@
+"""What one unit of a layer sees along one image axis: an interval of pixels, exactly, for every unit.
+
+The interval of unit i + n starts and ends A pixels after that of unit i, for a period n and an advance A that
+are whole numbers. Convolutions and pools have n = 1 and A = the stride. Upsampling by 2 has n = 2: the two units
+that share a source see the same pixels, and the stride A / n is 1/2. All arithmetic is in integers, so exact.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import gcd, lcm
+
+Span = tuple[int, int]  # first and last pixel, both inside
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """Unit -> interval of pixels. `spans[r]` is that of unit r, r = 0 .. n - 1; None: that unit sees nothing.
+
+    Pixels and units may be negative: the map goes on beyond the border as if image and layer did not end.
+    """
+
+    advance: int
+    spans: tuple[Span | None, ...]
+
+    @property
+    def period(self) -> int:
+        return len(self.spans)
+
+    @property
+    def stride(self) -> Fraction:
+        """Pixels from one unit's field to the next, on average over a period."""
+        return Fraction(self.advance, self.period)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Pixels in the interval of each unit of a period; 0 where a unit sees nothing."""
+        return tuple(0 if span is None else span[1] - span[0] + 1 for span in self.spans)
+
+    def __call__(self, unit: int) -> Span | None:
+        turns, phase = divmod(unit, self.period)
+        span = self.spans[phase]
+        return None if span is None else (span[0] + turns * self.advance, span[1] + turns * self.advance)
+
+    def units(self, pixel: int) -> range:
+        """From the first to the last unit whose interval holds `pixel`, negative units included."""
+        assert self.advance != 0
+        seeing = []
+        for phase, span in enumerate(self.spans):
+            if span is not None:
+                ends = sorted((Fraction(pixel - span[0], self.advance), Fraction(pixel - span[1], self.advance)))
+                first, last = -(-ends[0] // 1), ends[1] // 1
+                if first <= last:
+                    seeing += [phase + int(first) * self.period, phase + int(last) * self.period]
+        return range(min(seeing), max(seeing) + 1) if seeing else range(0)
+
+    def through(self, taps: Callable[[int], Iterable[int]], every: int = 1, moves: int = 1) -> "AxisMap":
+        """The map of a layer whose unit j reads the units `taps(j)` of this one.
+
+        `taps(j + every)` must be `taps(j)` moved by `moves`: a stride has every=1, moves=stride; zooming in
+        by 2 has every=2, moves=1.
+        """
+        repeats = self.period // gcd(self.period, moves)
+        advance = self.advance * moves * repeats // self.period
+        return reduced(advance, [hull(self(tap) for tap in taps(unit)) for unit in range(every * repeats)])
+
+    def union(self, other: "AxisMap") -> "AxisMap":
+        """Unit i sees the smallest interval that holds both; the strides must be the same."""
+        assert self.stride == other.stride
+        if self == other:
+            return self
+        period = lcm(self.period, other.period)
+        spans = [hull((self(unit), other(unit))) for unit in range(period)]
+        return reduced(self.advance * period // self.period, spans)
+
+    def misaligned(self, other: "AxisMap") -> bool:
+        """True if some unit sees intervals with different centres through the two maps."""
+        pairs = ((self(unit), other(unit)) for unit in range(lcm(self.period, other.period)))
+        return any(a and b and sum(a) != sum(b) for a, b in pairs)
+
+
+IDENTITY = AxisMap(1, ((0, 0),))
+
+
+def hull(spans: Iterable[Span | None]) -> Span | None:
+    """The smallest interval that holds all; None if there is nothing to hold."""
+    seen = [span for span in spans if span is not None]
+    return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else None
+
+
+def reduced(advance: int, spans: list[Span | None]) -> AxisMap:
+    """The same map with its smallest period."""
+    full = len(spans)
+    for period in (n for n in range(1, full) if full % n == 0 and advance * n % full == 0):
+        short = AxisMap(advance * period // full, tuple(spans[:period]))
+        if all(short(unit) == span for unit, span in enumerate(spans)):
+            return short
+    return AxisMap(advance, tuple(spans))

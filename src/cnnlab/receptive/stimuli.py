@@ -1,0 +1,219 @@
+"""What a unit answers to: the patches that drive it most, and the image that gradient ascent makes for it.
+
+B batch, C channel, H height, W width of images; K unit (a channel of the layer), T patches kept for each unit,
+Y and X places on the layer's map. The module is left as it was: mode, gradients, hooks and the random state.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels, bottom and right excluded
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One of the strongest answers of a unit. `image` counts through all batches; `patch_Chw` is the crop."""
+
+    activation: float
+    image: int
+    label: int
+    place: tuple[int, int]
+    box: Box
+    patch_Chw: Tensor
+
+
+@dataclass(frozen=True)
+class Maximised:
+    """The image that gradient ascent found, (C, H, W), the unit's answer to it, and the answer after each step."""
+
+    image_CHW: Tensor
+    activation: float
+    course: tuple[float, ...]
+
+
+def top_activating(
+    module: nn.Module,
+    layer: str,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    box_of: Callable[[tuple[int, int]], Box],
+    count: int = 9,
+    per_image: int = 1,
+) -> list[list[Patch]]:
+    """For each unit (channel) of `layer` the `count` strongest answers, strongest first, K lists.
+
+    `batches` gives (images (B, C, H, W), labels (B,)), of one size; wrap it to see progress. `box_of((y, x))` is the
+    part of the image that the unit at row y and column x of the map sees; it may reach beyond the image, where
+    the crop is filled with zeros. An image gives each unit at most `per_image` patches, so that one texture doesn't
+    take all places. An output (B, K) counts as a map of one place. ValueError for an unknown layer or no images.
+    """
+    kept: list[list[tuple]] = []
+    seen = 0
+    with _undisturbed(module), torch.no_grad(), _recorded(module, layer) as answers:
+        for images_BCHW, labels_B in batches:
+            module(images_BCHW.to(_device_of(module)))
+            map_BKYX = _as_map(answers[-1])
+            answers.clear()
+            kept = kept or [[] for _ in range(map_BKYX.shape[1])]
+            for unit, found in enumerate(kept):
+                found += _strongest(map_BKYX[:, unit], images_BCHW, labels_B, seen, box_of, count, per_image)
+                found.sort(key=lambda patch: -patch.activation)
+                del found[count:]
+            seen += len(images_BCHW)
+    if not seen:
+        raise ValueError("top_activating needs at least one batch of images, got none")
+    return kept
+
+
+def maximise_activation(
+    module: nn.Module,
+    layer: str,
+    unit: int,
+    shape: tuple[int, int, int],
+    *,
+    norm: float | None = None,
+    steps: int = 256,
+    rate: float = 0.05,
+    l2: float = 0.0,
+    smoothness: float = 0.0,
+    jitter: int = 0,
+    seed: int = 0,
+) -> Maximised:
+    """An image (C, H, W) = `shape` that drives `unit` (a channel of `layer`) as far as gradient ascent gets.
+
+    Erhan, Bengio, Courville & Vincent 2009: the answer at the middle of the unit's map grows, minus `l2` times the mean
+    square and `smoothness` times the total variation of the image. The image stays on the sphere of length `norm`
+    about 0 (by default sqrt(CHW) / 4, a contrast of 1/4): activations grow with contrast, so only images of one length
+    compare. Each of `steps` goes `rate` times that length along the gradient, shortened by a cosine to 0; `jitter` moves
+    the image by up to so many pixels first. Of the images passed the one with the strongest answer comes back.
+    ValueError for an unknown layer or unit. Where the gradient is zero (a dead unit) the image stays noise.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    length = math.sqrt(math.prod(shape)) / 4 if norm is None else norm
+    image_1CHW = F.normalize(torch.randn(1, *shape, generator=generator).flatten(1), dim=1).view(1, *shape) * length
+    weight = next((p for p in module.parameters() if p.is_floating_point()), image_1CHW)
+    image_1CHW = image_1CHW.to(weight)
+    best_1CHW, course = image_1CHW, []
+    with _undisturbed(module), torch.enable_grad(), _recorded(module, layer) as answers:
+        for step in range(steps + 1):
+            answer, _ = _answer(module, answers, layer, unit, image_1CHW.detach())
+            if not course or answer > max(course):
+                best_1CHW = image_1CHW
+            course.append(answer)
+            if step < steps:
+                moved = torch.randint(-jitter, jitter + 1, (2,), generator=generator).tolist()
+                pushed_1CHW = image_1CHW.roll(moved, (2, 3)).detach().requires_grad_()
+                _, gain = _answer(module, answers, layer, unit, pushed_1CHW)
+                gain = gain - l2 * pushed_1CHW.square().mean() - smoothness * _total_variation(pushed_1CHW)
+                (slope_1CHW,) = torch.autograd.grad(gain, pushed_1CHW)
+                slope_1CHW = slope_1CHW.roll([-one for one in moved], (2, 3))
+                pace = rate * length * (1 + math.cos(math.pi * step / steps))
+                image_1CHW = _on_sphere(image_1CHW + pace * _unit(slope_1CHW), length)
+    return Maximised(best_1CHW[0].detach().clone(), max(course), tuple(course))
+
+
+def _answer(
+    module: nn.Module, answers: list[Tensor], layer: str, unit: int, image_1CHW: Tensor
+) -> tuple[float, Tensor]:
+    """The unit's answer in the middle of its map, as a number and as a tensor to differentiate."""
+    answers.clear()
+    module(image_1CHW)
+    map_1KYX = _as_map(answers[-1])
+    units, rows, columns = map_1KYX.shape[1:]
+    if type(unit) is not int or not 0 <= unit < units:
+        raise ValueError(f"layer {layer!r} has no unit {unit!r}; valid: 0 to {units - 1}")
+    gain = map_1KYX[0, unit, rows // 2, columns // 2]
+    return float(gain), gain
+
+
+def _strongest(
+    map_BYX: Tensor, images_BCHW: Tensor, labels_B: Tensor, seen: int, box_of: Callable, count: int, per_image: int
+) -> Iterator[Patch]:
+    columns = map_BYX.shape[-1]
+    values_BT, places_BT = map_BYX.flatten(1).topk(min(per_image, map_BYX[0].numel()), dim=1)
+    order = values_BT.flatten().topk(min(count, values_BT.numel())).indices.tolist()
+    for index in order:
+        image, rank = divmod(index, values_BT.shape[1])
+        place = divmod(int(places_BT[image, rank]), columns)
+        box = box_of(place)
+        crop_Chw = _crop(images_BCHW[image], box)
+        yield Patch(float(values_BT[image, rank]), seen + image, int(labels_B[image]), place, box, crop_Chw)
+
+
+def _crop(image_CHW: Tensor, box: Box) -> Tensor:
+    """The box's pixels on the CPU, zeros beyond the image."""
+    top, left, bottom, right = box
+    crop_Chw = image_CHW.new_zeros(image_CHW.shape[0], bottom - top, right - left)
+    rows, columns = image_CHW.shape[1:]
+    up, down = max(top, 0), min(bottom, rows)
+    west, east = max(left, 0), min(right, columns)
+    if up < down and west < east:
+        crop_Chw[:, up - top : down - top, west - left : east - left] = image_CHW[:, up:down, west:east]
+    return crop_Chw.cpu()
+
+
+def _total_variation(image_1CHW: Tensor) -> Tensor:
+    return image_1CHW.diff(dim=2).abs().mean() + image_1CHW.diff(dim=3).abs().mean()
+
+
+def _unit(slope: Tensor) -> Tensor:
+    return slope / torch.linalg.vector_norm(slope).clamp_min(torch.finfo(slope.dtype).tiny)
+
+
+def _on_sphere(image: Tensor, length: float) -> Tensor:
+    return _unit(image) * length
+
+
+def _as_map(answer: Tensor) -> Tensor:
+    """(B, K, Y, X) float32 or float64, from (B, K) too."""
+    if answer.ndim == 2:
+        return answer[..., None, None]
+    if answer.ndim != 4:
+        raise ValueError(f"the layer's answer must be (B, K) or (B, K, Y, X), got {tuple(answer.shape)}")
+    return answer
+
+
+def _device_of(module: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+
+
+@contextmanager
+def _recorded(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+    """The outputs of the layer in the order of its calls."""
+    layers = dict(module.named_modules())
+    if layer not in layers:
+        known = [name for name in layers if name]
+        near = get_close_matches(layer, known, n=1)
+        hint = f", did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"the module has no layer {layer!r}{hint} Known: {', '.join(known)}")
+    answers: list[Tensor] = []
+    handle = layers[layer].register_forward_hook(lambda _module, _given, answer: answers.append(answer))
+    try:
+        yield answers
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _undisturbed(module: nn.Module) -> Iterator[None]:
+    """In evaluation mode, weights without gradients; everything as before afterwards, the random state too."""
+    modes = {one: one.training for one in module.modules()}
+    wanted = {parameter: parameter.requires_grad for parameter in module.parameters()}
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=list(devices)):
+        try:
+            module.eval()
+            for parameter in wanted:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for one, training in modes.items():
+                one.training = training
+            for parameter, before in wanted.items():
+                parameter.requires_grad_(before)

@@ -1,0 +1,81 @@
+"""Which units a unit reads along one axis, for every kind of window: `Taps`, as `AxisMap.through` takes them."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, floor
+from typing import NamedTuple
+
+
+class Taps(NamedTuple):
+    """`reads(j)`: the input units of output unit j; `reads(j + every)` is the same moved by `moves`."""
+
+    reads: Callable[[int], list[int]]
+    every: int = 1
+    moves: int = 1
+
+
+def window(kernel: int, stride: int, padding: int, dilation: int) -> Taps:
+    """A convolution or a pool."""
+    return Taps(lambda j: [j * stride - padding + tap * dilation for tap in range(kernel)], 1, stride)
+
+
+def transposed(kernel: int, stride: int, padding: int, dilation: int) -> Taps:
+    """A transposed convolution: input i writes to outputs i * stride - padding + tap * dilation."""
+
+    def reads(j: int) -> list[int]:
+        at = (j + padding - tap * dilation for tap in range(kernel))
+        return [place // stride for place in at if place % stride == 0]
+
+    return Taps(reads, stride, 1)
+
+
+def shift(start: int, step: int = 1) -> Taps:
+    """A slice from `start` in steps; a border of p is a start of -p."""
+    return Taps(lambda j: [start + step * j], 1, step)
+
+
+def block(step: int, count: int) -> Taps:
+    """All `count` units, `step` apart, that share a block with unit j."""
+
+    def reads(j: int) -> list[int]:
+        first = j - j // step % count * step
+        return [first + step * k for k in range(count)]
+
+    return Taps(reads, step * count, step * count)
+
+
+def adaptive(before: int, after: int) -> Taps:
+    """Adaptive pooling: from floor(j n / m) to ceil((j + 1) n / m) - 1 for n units made m."""
+    ratio = Fraction(before, after)
+    return Taps(lambda j: list(range(floor(j * ratio), ceil((j + 1) * ratio))), ratio.denominator, ratio.numerator)
+
+
+def nearest(ratio: Fraction, *, centred: bool = False) -> Taps:
+    """Nearest neighbour; `ratio` input units per output unit; `centred`: torch's mode `nearest-exact`."""
+    half = Fraction(1, 2) if centred else 0
+    return Taps(lambda j: [floor((j + half) * ratio)], ratio.denominator, ratio.numerator)
+
+
+def interpolated(ratio: Fraction, reach: int, *, align_corners: bool) -> Taps:
+    """Linear (`reach` 1) or cubic (`reach` 2): the 2 * reach neighbours, or one where the place is a unit's own."""
+
+    def reads(j: int) -> list[int]:
+        place = j * ratio if align_corners else (j + Fraction(1, 2)) * ratio - Fraction(1, 2)
+        left = floor(place)
+        return [left] if place == left else list(range(left - reach + 1, left + reach + 1))
+
+    return Taps(reads, ratio.denominator, ratio.numerator)
+
+
+def antialiased(ratio: Fraction, reach: int) -> Taps:
+    """Linear or cubic with the kernel widened to the ratio where the map shrinks (torch's antialias=True)."""
+    support = reach * max(ratio, Fraction(1))
+
+    def reads(j: int) -> list[int]:
+        centre = (j + Fraction(1, 2)) * ratio - Fraction(1, 2)
+        inner = range(floor(centre - support) + 1, ceil(centre + support))
+        # A cubic kernel is 0 at the whole numbers other than 0.
+        zeros = {centre + sign * k * support / reach for k in range(1, reach + 1) for sign in (-1, 1)}
+        return [place for place in inner if place not in zeros]
+
+    return Taps(reads, ratio.denominator, ratio.numerator)
