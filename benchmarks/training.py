@@ -30,7 +30,7 @@ from tables import console, print_machine, print_rounds
 from torch import nn
 
 from cnnlab.app.assemble import build_data, build_network, build_task, build_trainer
-from cnnlab.app.folders import config_folder, register_resolvers
+from cnnlab.app.folders import Folders, config_folder, register_resolvers
 from cnnlab.training.fit import fit, quiet_advice, score
 
 EPOCHS = 2  # of which the second is timed: the first warms up
@@ -38,7 +38,7 @@ GOAL = 0.99
 
 
 def configuration(root: Path, *overrides: str) -> DictConfig:
-    register_resolvers()
+    register_resolvers(Folders())
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose("train", ["data=mnist", f"data.root={root}", "trainer=cpu", *overrides])
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import os
 import shutil
+import typing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from rich.console import Console
 from torch import nn
 
 from cnnlab.app.check import check_arguments, check_class, check_targets, nearest
+from cnnlab.app.values import fits
 from cnnlab.filters import FilterBank, bank
 from cnnlab.filters.expression import needs_patches, patch_size
-from cnnlab.nn.rebuild import describe
+from cnnlab.nn.rebuilding import describe
 from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints
 from cnnlab.training.checkpoint_io import WholeFiles
 from cnnlab.training.metrics_csv import EpochLines, MetricsCsv
@@ -50,12 +52,6 @@ def build(group: str, config: DictConfig, **objects: Any) -> Any:
         return partial(located, **values)
     try:
         return located(**{**values, **objects})
-    except ModuleNotFoundError as error:
-        # Lightning's words name the package; the extras of cnnlab have the names of its logger configurations.
-        extra = located.__name__.removesuffix("Logger").lower()
-        raise ValueError(
-            f"{group}: {located.__name__} needs a package that isn't here: pip install 'cnnlab[{extra}]' ({error})"
-        ) from error
     except (TypeError, MisconfigurationException) as error:
         raise ValueError(f"{group}: {located.__name__}: {error}") from error
 
@@ -107,12 +103,11 @@ def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, 
     """The network for the data's channels and classes, and what a checkpoint must say of it to build it again."""
     torch.manual_seed(seed)
     located, values = read("model", config)
-    parameters = inspect.signature(located).parameters
     kernels = build_bank(values.pop("bank", None), data, seed)
-    if kernels is None and parameters["bank"].default is inspect.Parameter.empty:
+    if not fits(kernels, typing.get_type_hints(located.__init__).get("bank")):
         raise ValueError(f"model.bank=null: {located.__name__} needs a bank; for random kernels take model=random_init")
     sizes: dict[str, Any] = {"in_channels": data.in_channels, "num_classes": data.num_classes}
-    if "image_size" in parameters:
+    if "image_size" in inspect.signature(located).parameters:
         sizes["image_size"] = list(data.image_size)
     network = located(bank=kernels, **values, **sizes)
     try_forward(network, data)
@@ -176,7 +171,8 @@ def build_trainer(config: DictConfig, folder: Path, validated: bool, resumed_ste
         loggers.append(_extra_logger(config.logger, folder))
     if config.early_stopping is not None and validated:
         callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config.early_stopping))
-    callbacks.append(RunCheckpoints(folder / "checkpoints", "val/accuracy" if validated else None))
+    if not config.trainer.get("fast_dev_run"):
+        callbacks.append(RunCheckpoints(folder / "checkpoints", "val/accuracy" if validated else None))
     return build(
         "trainer",
         config.trainer,
@@ -207,6 +203,16 @@ def check_trainer(config: DictConfig, compiled: bool = False) -> None:
 
 
 def _extra_logger(config: DictConfig, folder: Path) -> Logger:
+    """Opened at once. Raises ValueError for a package that isn't installed and for what the tracker refuses."""
     located, values = read("logger", config)
-    wants_folder = "save_dir" in inspect.signature(located).parameters and "save_dir" not in values
-    return build("logger", config, **({"save_dir": str(folder)} if wants_folder else {}))
+    if "save_dir" in inspect.signature(located).parameters:
+        values = {"save_dir": str(folder), **values}
+    try:
+        logger = located(**values)
+        logger.experiment  # noqa: B018  (opens the database, the event file, the connection)
+    except Exception as error:  # each tracker has errors of its own
+        # The extras of cnnlab have the names of the configurations.
+        extra = located.__name__.removesuffix("Logger").lower()
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"logger: {reason} (it needs: pip install 'cnnlab[{extra}]')") from error
+    return logger

@@ -19,6 +19,9 @@ CLASS_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.[A-Z]\w*")
 GROUPS = {
     "cnnlab.app.train": ("model", "data", "task", "optimizer", "schedule", "trainer"),
     "cnnlab.app.evaluate": ("trainer",),
+    "cnnlab.app.receptive_fields": ("model",),
+    "cnnlab.app.kernels": (),
+    "cnnlab.app.report": (),
 }
 VALUES = {
     "compile": bool,
@@ -27,6 +30,10 @@ VALUES = {
     "test": bool,
     "figures": bool,
     "checkpoint": str,
+    "channels": int,
+    "classes": int,
+    "inputs": int,
+    "layers": list | None,
 }
 
 
@@ -101,7 +108,7 @@ def check_types(prefix: str, wanted: Mapping[str, Any], values: Mapping[str, Any
         if name in wanted and not fits(value, wanted[name]):
             given = json.dumps(value, default=str).strip('"')
             words = in_words(wanted[name])
-            near = nearest(given, words.replace(" or ", ", ").split(", "))
+            near = nearest(given, words.split(" or "))
             raise ValueError(f"{prefix}{name}={given}: expected {words or 'another value'}{near}")
 
 

@@ -4,12 +4,13 @@ import itertools
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-RUN_FILES = ("config.yaml", "summary.json", "metrics.csv", "multirun.yaml")
-PAPERS = {".hydra", ".lock", "config.yaml", "summary.json", "multirun.yaml"}  # there before any work is done
+PAPERS = (".hydra", ".lock", "config.yaml", "summary.json", "multirun.yaml")  # there before any work is done
+RUN_FILES = (*PAPERS, "metrics.csv", "checkpoints", "kernels", "figures")
 
 
 def config_folder() -> Path:
@@ -24,6 +25,7 @@ class Folders:
 
     def __init__(self) -> None:
         self._made: list[Path] = []
+        self._named: set[Path] = set()  # by the user; free when we came
 
     def new(self, wanted: str) -> str:
         """Make the folder `wanted`, or `wanted_2`, `wanted_3` ... if it is taken. Returns the one that was made.
@@ -32,6 +34,7 @@ class Folders:
         """
         for number in itertools.count(1):
             path = Path(wanted if number == 1 else f"{wanted}_{number}")
+            self._made += _missing(path.parent)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 path.mkdir()
@@ -44,18 +47,37 @@ class Folders:
         raise AssertionError("count() does not end")
 
     def check_free(self, folder: Path, option: str) -> None:
-        """Raises ValueError if the folder that the user named holds a run or a sweep. A new one counts as made here."""
+        """Raises ValueError if the folder that the user named holds a run or a sweep: it would be written over."""
+        if folder in self._named:
+            return
         held = [name for name in RUN_FILES if (folder / name).exists()]
-        if held and folder not in self._made:
+        if held:
             raise ValueError(f"{option}: {folder} holds a run already ({held[0]}); name another folder")
-        if not folder.exists():
-            self._made.append(folder)
+        self._named.add(folder)
+        self._made += _missing(folder)
 
     def remove_refused(self) -> None:
-        """Remove those that hold nothing but the papers of runs that did not begin."""
-        for folder in self._made:
+        """Remove those that hold nothing but the papers of runs that did not begin, and the papers elsewhere."""
+        for folder in self._named.difference(self._made):
+            if not any((folder / name).exists() for name in RUN_FILES if name not in PAPERS):
+                for name in PAPERS:
+                    _remove(folder / name)
+        for folder in reversed(self._made):
             if folder.is_dir() and _is_paper(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folder and its parents as far as they aren't there, from the top."""
+    return [path for path in (*reversed(folder.parents), folder) if not path.exists()]
 
 
 def _is_paper(folder: Path) -> bool:

@@ -45,7 +45,8 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
 def _unreadable(override: str, reason: str) -> str:
     """Brackets, commas and spaces mean something to Hydra: text with them needs quotes inside of the shell's."""
     key, equal, value = override.partition("=")
-    reason = reason.splitlines()[-1] if "Unknown function" not in reason else "it reads as a call of a function"
+    lines = [line for line in reason.splitlines() if not line.startswith(("See ", "Error parsing override"))]
+    reason = "it reads as a call of a function" if "Unknown function" in reason else (lines or ["not readable"])[0]
     if not equal:
         return f"can't read {override!r}: an option is NAME=VALUE"
     return f"can't read {override!r}: {reason}. Text with brackets or commas needs quotes: '{key}=\"{value}\"'"

@@ -9,3 +9,11 @@ def train() -> None:
 
 def evaluate() -> None:
     launch(job="cnnlab.app.evaluate", config_name="evaluate")
+
+
+def receptive_fields() -> None:
+    launch(job="cnnlab.app.receptive_fields", config_name="receptive_fields")
+
+
+def report() -> None:
+    launch(job="cnnlab.app.report", config_name="report")

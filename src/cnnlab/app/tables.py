@@ -5,6 +5,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 SHOWN = {
@@ -37,7 +38,7 @@ def print_runs(title: str, rows: list[dict[str, Any]]) -> None:
     for name in rows[0]:
         table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
-        table.add_row(*(value if isinstance(value, str) else _number(value) for value in row.values()))
+        table.add_row(*(escape(value) if isinstance(value, str) else _number(value) for value in row.values()))
     _print(table)
 
 

@@ -18,6 +18,7 @@ from cnnlab.app.runs import held, is_first_process, read_checkpoint, recorded
 from cnnlab.app.tables import print_results
 from cnnlab.reports.record import RunRecord
 from cnnlab.training.fit import fit, quiet_advice, score
+from cnnlab.training.metrics_csv import COLUMNS, read_metrics
 from cnnlab.training.task import DivergenceError
 
 
@@ -80,7 +81,7 @@ def _train(config: DictConfig, folder: Path, record: RunRecord | RunFacts, resum
 
 def _finish(config: DictConfig, folder: Path, record: RunRecord | RunFacts, task: Any, data: Any, trainer: Any) -> None:
     """Test, tell, draw."""
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics = last_epoch(folder / "metrics.csv")
     best = folder / "checkpoints" / "best.ckpt"
     tested = config.test and data.has_test and best.is_file()
     if tested:
@@ -98,6 +99,12 @@ def _finish(config: DictConfig, folder: Path, record: RunRecord | RunFacts, task
             draw_figures(folder, metrics)
     record.finish("completed", data=data.describe())
     print_results(metrics, folder)
+
+
+def last_epoch(path: Path) -> dict[str, float]:
+    """The numbers of the newest epoch. From the file, so that a run that was killed after its last step has them too."""
+    rows = [row for row in read_metrics(path) if "train/loss" in row]
+    return {name: float(cell) for name, cell in rows[-1].items() if name not in COLUMNS} if rows else {}
 
 
 @contextmanager

@@ -39,11 +39,20 @@ def in_words(wanted: Any) -> str:
     >>> in_words(int | None), in_words(list[float])
     ('a whole number or null', 'a list, each a number')
     """
+    return " or ".join(dict.fromkeys(_alternatives(wanted)))
+
+
+def _alternatives(wanted: Any) -> list[str]:
     origin, inside = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(words for words in map(in_words, inside) if words))
+        found = [words for one in inside for words in _alternatives(one)]
+        return [words for words in found if not (words == WORDS[int] and WORDS[float] in found)]
     if origin is Literal:
-        return ", ".join(map(str, inside))
+        return [str(value) for value in inside]
+    return [words] if (words := _one_in_words(wanted, origin, inside)) else []
+
+
+def _one_in_words(wanted: Any, origin: Any, inside: tuple[Any, ...]) -> str:
     if origin is tuple:
         return f"a list of {len(inside)}"
     if origin is dict:

@@ -1,4 +1,7 @@
-"""How kernels change during training. K kernels, C channels, h by w kernel sides, D = Chw, r dimension of a subspace."""
+"""How kernels change during training.
+
+K kernels, C channels, h by w kernel sides, D = Chw, r dimension of a subspace.
+"""
 
 from dataclasses import dataclass
 from math import acos, asin, degrees

@@ -15,19 +15,21 @@ import torch
 from torch import Tensor
 
 from cnnlab.filters.dictionary import dictionary
-from cnnlab.filters.properties import checked, principal_maps
-from cnnlab.filters.shapes import FREE_GABOR, GABOR, GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, LOG, Shape, fit
+from cnnlab.filters.properties import principal_maps
+from cnnlab.filters.shapes import FREE_GABOR, GABOR, GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, LOG, SADDLE, Shape, fit
 
 SMALLEST = 5  # pixels: from this side on there are shapes with a scale of their own
-RANDOM_KERNELS = 500  # of the null
+RANDOM_KERNELS = 300  # of the null
+SMALL_RANDOM_KERNELS = 4000  # of the null of small kernels, where they cost nothing
 _FAMILIES = {
     "gaussian": "smoothing",
     "gaussian_d1": "gaussian derivative",
     "gaussian_d2": "gaussian derivative",
+    "gaussian_saddle": "gaussian derivative",
     "log": "laplacian",
     "gabor": "gabor",
 }
-_SHAPES = (GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, LOG, GABOR, FREE_GABOR)
+_SHAPES = (GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, SADDLE, LOG, GABOR, FREE_GABOR)
 _EXACT = 1e-9  # a share of energy left below this is rounding (of float32 weights)
 
 
@@ -35,14 +37,15 @@ _EXACT = 1e-9  # a share of energy left below this is rounding (of float32 weigh
 class Match:
     """The best match of one kernel; None where the family has no such parameter (or the kernel is zero).
 
-    family, name   such as "derivative", "sobel 3"; "gabor", "gabor"; "none" for a kernel of zeros
-    orientation    degrees. First derivatives: [0, 360), where growing intensity answers positively. Others: [0, 180)
+    family, name   such as "derivative", "sobel"; "gabor", "gabor"; "none" for a kernel of zeros
+    orientation    degrees. First derivatives: [0, 360), where growing intensity answers positively. Others: [0, 180),
+                   of a saddle where the curvature answers positively (dxy is the one at 45°)
     sigma, wavelength, aspect, phase   pixels, pixels, -, degrees in (-180, 180], as in `gabor.py`
     centre         (y, x) in pixels from the kernel's middle, for Gabor functions off it
     sign           1 or -1: the kernel is that times the named one; 1 where orientation or phase tell
     cosine, r2     of the kernel with its match, 0 to 1
     null_mean, null_95   mean and 95th percentile of the cosine that random kernels of the size reach
-    chance         share of random kernels that reach this cosine, at least 1 / (RANDOM_KERNELS + 1)
+    chance         share of random kernels that reach this cosine, itself counted with them
     significant    cosine above null_95. In a layer of K kernels about K / 20 are so by chance
     """
 
@@ -86,7 +89,7 @@ def identify(kernels_KChw: Tensor) -> list[Match]:
 
     Of all matches the one with the lowest N log(1 - R²) + k log N wins, k the numbers its family chooses freely
     (Schwarz 1978, Ann. Statist. 6(2)): a Sobel kernel is a Sobel kernel, though a Gabor function comes close to
-    it. The first call for a size draws its null, about a second for 7 x 7. ValueError as in `properties`.
+    it. The first call for a size draws its null, about two seconds for 7 x 7. ValueError as in `properties`.
     """
     maps_Khw, _ = principal_maps(kernels_KChw)
     alive = maps_Khw.flatten(1).any(1)
@@ -107,8 +110,8 @@ def identify(kernels_KChw: Tensor) -> list[Match]:
 def null(height: int, width: int) -> tuple[float, float]:
     """(mean, 95th percentile) of the cosine that random kernels reach in `identify`.
 
-    RANDOM_KERNELS kernels of independent normal weights, seeded by their size: the same numbers each time. Trained
-    kernels are smoother than that, so this is the least that a match must beat.
+    RANDOM_KERNELS kernels (SMALL_RANDOM_KERNELS below SMALLEST) of independent normal weights, seeded by their size: the
+    same numbers each time. Trained kernels are smoother than that, so this is the least that a match must beat.
     """
     null_R = _null_cosines(height, width)
     return float(null_R.mean()), float(null_R.quantile(0.95))
@@ -144,7 +147,8 @@ def _gabor_fit(parameters: list[float], coefficients: list[float], r2: float, sc
 def _null_cosines(height: int, width: int) -> Tensor:
     """(R,) ascending."""
     generator = torch.Generator().manual_seed(1000 * height + width)
-    random_Rhw = torch.randn(RANDOM_KERNELS, height, width, generator=generator, dtype=torch.float64)
+    count = RANDOM_KERNELS if min(height, width) >= SMALLEST else SMALL_RANDOM_KERNELS
+    random_Rhw = torch.randn(count, height, width, generator=generator, dtype=torch.float64)
     return torch.tensor([found["cosine"] for found in _search(random_Rhw)], dtype=torch.float64).sort().values
 
 
@@ -158,7 +162,7 @@ def _search(kernels_Khw: Tensor) -> list[dict]:
     entries = dictionary(height, width)
     parts = [kernels_Khw.flatten(1) @ entry.span_LN.T for entry in entries]
     shapes = _SHAPES if min(height, width) >= SMALLEST else ()
-    fits = [fit(shape, kernels_Khw) for shape in shapes]
+    fits = [fit(shape, kernels_Khw, starts=2) for shape in shapes]
     r2_KF = torch.stack([part_KL.square().sum(1) for part_KL in parts] + [one.r2 for one in fits], dim=1)
     freedom_F = torch.tensor([len(entry.span_LN) for entry in entries] + [shape.freedom for shape in shapes])
     pixels = height * width
@@ -189,6 +193,8 @@ def _named(shape: Shape, parameters: list[float], coefficients: list[float]) -> 
     named: dict = {key: math.exp(values[key]) for key in ("sigma", "wavelength", "aspect") if key in values}
     if "y" in values:
         named["centre"] = (values["y"], values["x"])
+    if shape.name == "gaussian_saddle":
+        return {**named, "orientation": _turned(math.degrees(math.atan2(*coefficients[::-1])) / 2, 180), "sign": 1}
     if shape.name != "gabor":
         if "angle" in values:
             named["orientation"] = _turned(math.degrees(values["angle"]), 180)

@@ -91,7 +91,7 @@ def pairs(kernels_KChw: Tensor, least: float = ALIKE) -> tuple[tuple[Pair, ...],
 
 
 def effective_rank(kernels_KChw: Tensor) -> float:
-    """exp of the entropy of the singular values' shares, 1 to min(K, Chw) (Roy & Vetterli, EUSIPCO 2007); 0 for zeros."""
+    """exp of the entropy of the singular values' shares (Roy & Vetterli, EUSIPCO 2007), from 1; 0 for zeros."""
     values = torch.linalg.svdvals(checked(kernels_KChw).flatten(1))
     if not values[0] > 0:
         return 0.0

@@ -1,6 +1,7 @@
 """Analytic shapes with free parameters, and their least-squares fit to kernels.
 
-K kernels, M candidates, P free parameters, L parts that enter linearly, S starts, J = KS, h by w kernel sides, N = hw pixels.
+K kernels, M candidates, P free parameters, L parts that enter linearly, S starts, J = KS, h by w kernel sides,
+N = hw pixels.
 
 A shape is a sum of L parts times free coefficients; the parts depend on the parameters: the even and odd part of a
 Gabor function on its wavelength, say. So amplitude, sign, phase and the direction of a gradient come from linear
@@ -91,6 +92,13 @@ def _gaussian(order: int) -> Callable[[Tensor, int, int], Tensor]:
     return parts
 
 
+def _saddle(parameters_MP: Tensor, height: int, width: int) -> Tensor:
+    """(dxx - dyy) / 2 and dxy, which together are the saddle along every direction."""
+    down, across = (_taps(parameters_MP[:, 0].exp(), side) for side in (height, width))
+    dyy_MN, dxy_MN, dxx_MN = (_outer(down[2 - x], across[x]) for x in range(3))
+    return torch.stack([(dxx_MN - dyy_MN) / 2, dxy_MN], dim=1)
+
+
 def _log(parameters_MP: Tensor, height: int, width: int) -> Tensor:
     down, across = (_taps(parameters_MP[:, 0].exp(), side) for side in (height, width))
     return (_outer(down[2], across[0]) + _outer(down[0], across[2])).unsqueeze(1)
@@ -99,6 +107,7 @@ def _log(parameters_MP: Tensor, height: int, width: int) -> Tensor:
 GAUSSIAN = Shape("gaussian", ("sigma",), _gaussian(0), 1)
 GAUSSIAN_1 = Shape("gaussian_d1", ("sigma",), _gaussian(1), 2)
 GAUSSIAN_2 = Shape("gaussian_d2", ("sigma", "angle"), _gaussian(2), 1)
+SADDLE = Shape("gaussian_saddle", ("sigma",), _saddle, 2)
 LOG = Shape("log", ("sigma",), _log, 1)
 GABOR = Shape("gabor", ("angle", "wavelength", "sigma", "aspect"), _gabor, 2)
 FREE_GABOR = Shape("gabor", (*GABOR.parameters, "y", "x"), _gabor, 2)

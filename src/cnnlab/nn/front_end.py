@@ -151,8 +151,11 @@ class FrontEnd(nn.Module):
         magnitudes = [self._magnitude(response_BOHW, vector) for vector in self.vectors]
         return torch.cat([positive_BOHW, positive_BOHW - response_BOHW, *magnitudes], dim=1)
 
-    def forward(self, image_BCHW: Tensor) -> Tensor:
-        return self.rectified(self.respond(image_BCHW))
+    def forward(self, image_BCHW: Tensor, named: bool = False) -> Tensor | dict[str, Tensor]:
+        """The features, or with `named` both {"response": ..., "feature": ...}."""
+        response_BOHW = self.respond(image_BCHW)
+        feature_BFHW = self.rectified(response_BOHW)
+        return {"response": response_BOHW, "feature": feature_BFHW} if named else feature_BFHW
 
     @staticmethod
     def _magnitude(response_BOHW: Tensor, vector: tuple[int, ...]) -> Tensor:

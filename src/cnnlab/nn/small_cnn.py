@@ -62,10 +62,8 @@ class SmallCNN(nn.Module):
 
     def stages(self, image_BCHW: Tensor) -> dict[str, Tensor]:
         """Every stage in order: `response`, `feature`, `stem`, `stage1` ..., `embedding` (B, D), `logits`."""
-        response = self.front_end.respond(image_BCHW)
-        feature = self.front_end.rectified(response)
-        named = {"response": response, "feature": feature, "stem": self.stem(feature)}
-        current = named["stem"]
+        named = self.front_end(image_BCHW, named=True)
+        named["stem"] = current = self.stem(named["feature"])
         for number, stage in enumerate(self.trunk, start=1):
             named[f"stage{number}"] = current = stage(current)
         named["embedding"] = current.mean(dim=(2, 3))

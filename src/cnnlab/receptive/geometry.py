@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import gcd
+from fractions import Fraction
+from math import gcd, prod
 
 from cnnlab.receptive.intervals import IDENTITY, AxisMap
-from cnnlab.receptive.layout import Dims, Factor, axes_of, factors_of, is_whole, plain, plain_dims
-from cnnlab.receptive.taps import Taps, block, shift
+from cnnlab.receptive.layout import Dim, Dims, Factor, axes_of, factors_of, is_whole, plain, plain_dims
+from cnnlab.receptive.taps import Taps, block, nearest, shift
 
 
 @dataclass(frozen=True)
@@ -78,19 +79,31 @@ class Geometry:
                 result = replace(result.read(axis, shift(0, step)), dims=_renumbered(result.dims, axis, step))
         return result
 
+    def zoomed(self, numbers: Iterable[int]) -> "Geometry":
+        """A dimension of places, each repeated or refined evenly, is a finer map: nearest-neighbour upsampling."""
+        result = self
+        for number in numbers:
+            dim = result.dims[number]
+            alone = len(dim) == 2 and is_whole((*result.dims[:number], dim[:1], *result.dims[number + 1 :]), number)
+            if alone and dim[1].axis is None:
+                finer = (Factor(dim[0].size * dim[1].size, dim[0].axis),)
+                dims = (*result.dims[:number], finer, *result.dims[number + 1 :])
+                result = replace(result.read(dim[0].axis, nearest(Fraction(1, dim[1].size))), dims=dims)
+        return result
+
     def windowed(self, windows: dict[int, Taps], shape: Sequence[int], what: str, where: str) -> "Geometry":
         """Windows slide along the dimensions `windows`; `shape` is the shape after."""
-        result, dims = self, list(self.dims)
+        result, whole, dims = self, self.dims, list(self.dims)
         for number, taps in windows.items():
-            if taps.every == taps.moves and taps.reads(0) == [0] and shape[number] == _size(self.dims[number]):
+            if taps.every == taps.moves and taps.reads(0) == [0] and shape[number] == _size(whole[number]):
                 continue
             dims[number] = plain(shape[number])
-            if is_whole(self.dims, number):
-                axis = self.dims[number][0].axis
+            if is_whole(whole, number):
+                axis = whole[number][0].axis
                 result = result.read(axis, taps)
                 dims[number] = (Factor(shape[number], axis),)
             else:
-                result = result.unbounded(axes_of(self.dims[number]), f"{what} over rearranged positions in {where}")
+                result = result.unbounded(axes_of(whole[number]), f"{what} over rearranged positions in {where}")
         return result.settled(tuple(dims), f"{what} over rearranged positions in {where}")
 
 
@@ -103,6 +116,8 @@ def image_geometry(shape: tuple[int, int, int, int]) -> Geometry:
 
 def broadcast(geometry: Geometry, shape: Sequence[int], where: str) -> Geometry:
     """In a larger shape, aligned at the right. One position spread over many is seen by all: unbounded."""
+    if [_size(dim) for dim in geometry.dims] == list(shape):
+        return geometry
     missing = len(shape) - len(geometry.dims)
     dims = list(plain_dims(tuple(shape)))
     for number, dim in enumerate(geometry.dims, start=missing):
@@ -146,11 +161,8 @@ def _united(geometry: Geometry, axis: int, other: AxisMap | Unbounded, where: st
     return geometry.with_map(axis, mine.union(other))
 
 
-def _size(dim: tuple[Factor, ...]) -> int:
-    size = 1
-    for factor in dim:
-        size *= factor.size
-    return size
+def _size(dim: Dim) -> int:
+    return prod(factor.size for factor in dim)
 
 
 def _renumbered(dims: Dims, axis: int, step: int) -> Dims:

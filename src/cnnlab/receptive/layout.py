@@ -82,7 +82,7 @@ def reshaped(dims: Dims, shape: tuple[int, ...]) -> Dims | None:
                 size //= factor.size
             elif factor.size % size == 0:
                 rest = factor.size // size
-                taken.append(Factor(size, factor.axis, factor.step * rest))
+                taken.append(Factor(size, factor.axis, 1 if factor.axis is None else factor.step * rest))
                 pending.appendleft(Factor(rest, factor.axis, factor.step))
                 size = 1
             else:

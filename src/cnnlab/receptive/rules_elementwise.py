@@ -1,9 +1,8 @@
 """Operations that work on every position by itself, and those whose result says nothing of the image."""
 
-from dataclasses import replace
-
 from cnnlab.receptive.call import Call, Rule
 from cnnlab.receptive.geometry import Geometry, Unbounded, broadcast, union
+from cnnlab.receptive.layout import plain
 
 
 def elementwise(call: Call) -> Geometry:
@@ -32,9 +31,8 @@ def gated(call: Call) -> Geometry:
     geometry = call.input.geometry
     number = call["dim"] % len(call.shape)
     geometry = geometry.mixed([number], call.reason("gating over positions"))
-    dims = list(geometry.dims)
-    dims[number] = () if call.shape[number] == 1 else ((call.shape[number], None, 1),)
-    return replace(geometry, dims=tuple(dims))
+    dims = (*geometry.dims[:number], plain(call.shape[number]), *geometry.dims[number + 1 :])
+    return geometry.settled(dims, call.reason("gating over positions"))
 
 
 def _excited(geometry: Geometry, call: Call) -> Geometry:

@@ -16,7 +16,7 @@ def reshape(call: Call) -> Geometry:
         return geometry.unbounded((0, 1), call.reason("reshape across positions"), "layout").settled(
             plain_dims(call.shape), call.reason("reshape across positions")
         )
-    return replace(geometry, dims=dims)
+    return replace(geometry, dims=dims).zoomed(range(len(dims)))
 
 
 def permute(call: Call) -> Geometry:

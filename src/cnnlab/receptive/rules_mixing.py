@@ -15,12 +15,14 @@ def product(call: Call) -> Geometry:
     the softmax that follows makes it so.
     """
     *added, left, right = [seen for seen in call.tensors() if len(seen.shape) > 0]
-    parts = [_mixed_left(call, left)] if left.geometry is not None else []
+    both = left.geometry is not None and right.geometry is not None
+    reason = call.reason("attention" if both else "linear layer over all positions")
+    parts = [_mixed_left(call, left, reason)] if left.geometry is not None else []
     if right.geometry is not None:
-        parts.append(_mixed_right(call, left, right))
+        parts.append(_mixed_right(call, left, right, reason))
     parts += [seen.geometry for seen in added if seen.geometry is not None]
     joint = union(parts, call.shape, call.where)
-    return joint.settled(joint.dims, call.reason("linear layer over all positions"))
+    return joint.settled(joint.dims, reason)
 
 
 def matrix_vector(call: Call) -> Geometry:
@@ -108,21 +110,19 @@ def layer_norm(call: Call) -> Geometry:
     return call.input.geometry.mixed(numbers, call.reason("layer normalisation over positions"))
 
 
-def _mixed_left(call: Call, left: Seen) -> Geometry:
-    rank = len(left.shape)
-    mixed = left.geometry.mixed([rank - 1], call.reason("linear layer over all positions"))
+def _mixed_left(call: Call, left: Seen, reason: str) -> Geometry:
+    mixed = left.geometry.mixed([len(left.shape) - 1], reason)
     return replace(mixed, dims=(*mixed.dims[:-1], plain(call.shape[-1])))
 
 
-def _mixed_right(call: Call, left: Seen, right: Seen) -> Geometry:
+def _mixed_right(call: Call, left: Seen, right: Seen, reason: str) -> Geometry:
     rank = len(right.shape)
-    what = "attention" if left.geometry is not None else "linear layer over all positions"
     numbers = [rank - 2]
     columns = right.geometry.dims[-1]
     if left.geometry is not None and axes_of(left.geometry.dims[-2]) & axes_of(columns):
         numbers.append(rank - 1)
         columns = plain(call.shape[-1])
-    mixed = right.geometry.mixed(numbers, call.reason(what))
+    mixed = right.geometry.mixed(numbers, reason)
     return replace(mixed, dims=(*mixed.dims[:-2], plain(call.shape[-2]), columns))
 
 

@@ -106,13 +106,16 @@ def upsample(call: Call) -> Geometry:
 
 
 def im2col(call: Call) -> Geometry:
-    """`F.unfold`: (B, C, H, W) -> (B, C kh kw, places); a unit has all channels of its place."""
+    """`F.unfold`: (B, C, H, W) -> (B, C kh kw, places); a unit has all channels of its place.
+
+    That is exact once the channels are mixed, and too large a field where they never are; hence the note.
+    """
     settings = [each(call[name], 2) for name in ("kernel_size", "stride", "padding", "dilation")]
     places = [
         (size + 2 * pad_ - dilation * (kernel - 1) - 1) // stride + 1
         for size, kernel, stride, pad_, dilation in zip(call.input.shape[-2:], *settings, strict=True)
     ]
-    geometry = call.input.geometry
+    geometry = call.input.geometry.noted(f"patches in {call.where}: every entry counts as its whole patch")
     rank = len(geometry.dims)
     windows = {rank - 2 + axis: window(*(setting[axis] for setting in settings)) for axis in (0, 1)}
     shape = (*call.input.shape[:-2], *places)
@@ -141,6 +144,8 @@ def unfold(call: Call) -> Geometry:
         moving = {number: window(call["size"], call["step"], 0, 1)}
         if not is_whole(geometry.dims, number):
             return call.everything("windows over rearranged positions", "layout")
+        if call["step"] < call["size"]:
+            geometry = geometry.noted(f"patches in {call.where}: every entry counts as its whole patch")
         geometry = geometry.windowed(moving, call.shape[:-1], "windows", call.where)
     else:
         geometry = _with_dim(geometry, number, plain(call.shape[number]))

@@ -58,8 +58,7 @@ def top_activating(
     with _undisturbed(module), torch.no_grad(), _recorded(module, layer) as answers:
         for images_BCHW, labels_B in batches:
             module(images_BCHW.to(_device_of(module)))
-            map_BKYX = _as_map(answers[-1])
-            answers.clear()
+            map_BKYX = _last_map(answers, layer)
             kept = kept or [[] for _ in range(map_BKYX.shape[1])]
             for unit, found in enumerate(kept):
                 found += _strongest(map_BKYX[:, unit], images_BCHW, labels_B, seen, box_of, count, per_image)
@@ -90,8 +89,8 @@ def maximise_activation(
     Erhan, Bengio, Courville & Vincent 2009: the answer at the middle of the unit's map grows, minus `l2` times the mean
     square and `smoothness` times the total variation of the image. The image stays on the sphere of length `norm`
     about 0 (by default sqrt(CHW) / 4, a contrast of 1/4): activations grow with contrast, so only images of one length
-    compare. Each of `steps` goes `rate` times that length along the gradient, shortened by a cosine to 0; `jitter` moves
-    the image by up to so many pixels first. Of the images passed the one with the strongest answer comes back.
+    compare. Each of `steps` goes up to 2 `rate` times that length along the gradient, less by a cosine down to 0;
+    `jitter` moves the image by up to so many pixels first. The image with the strongest answer on the way comes back.
     ValueError for an unknown layer or unit. Where the gradient is zero (a dead unit) the image stays noise.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -122,14 +121,13 @@ def _answer(
     module: nn.Module, answers: list[Tensor], layer: str, unit: int, image_1CHW: Tensor
 ) -> tuple[float, Tensor]:
     """The unit's answer in the middle of its map, as a number and as a tensor to differentiate."""
-    answers.clear()
     module(image_1CHW)
-    map_1KYX = _as_map(answers[-1])
+    map_1KYX = _last_map(answers, layer)
     units, rows, columns = map_1KYX.shape[1:]
     if type(unit) is not int or not 0 <= unit < units:
         raise ValueError(f"layer {layer!r} has no unit {unit!r}; valid: 0 to {units - 1}")
     gain = map_1KYX[0, unit, rows // 2, columns // 2]
-    return float(gain), gain
+    return float(gain.detach()), gain
 
 
 def _strongest(
@@ -170,13 +168,15 @@ def _on_sphere(image: Tensor, length: float) -> Tensor:
     return _unit(image) * length
 
 
-def _as_map(answer: Tensor) -> Tensor:
-    """(B, K, Y, X) float32 or float64, from (B, K) too."""
-    if answer.ndim == 2:
-        return answer[..., None, None]
-    if answer.ndim != 4:
-        raise ValueError(f"the layer's answer must be (B, K) or (B, K, Y, X), got {tuple(answer.shape)}")
-    return answer
+def _last_map(answers: list, layer: str) -> Tensor:
+    """(B, K, Y, X) of the layer's last call, from (B, K) too; empties the list."""
+    shape = tuple(getattr(answers[-1], "shape", ())) if answers else None
+    if shape is None or len(shape) not in (2, 4):
+        problem = "is not called in the forward pass" if shape is None else f"must answer (B, K, ...), got {shape}"
+        raise ValueError(f"layer {layer!r} {problem}; valid: layers whose output is (B, K) or (B, K, Y, X)")
+    answer = answers[-1]
+    answers.clear()
+    return answer if answer.ndim == 4 else answer[..., None, None]
 
 
 def _device_of(module: nn.Module) -> torch.device:
@@ -185,15 +185,19 @@ def _device_of(module: nn.Module) -> torch.device:
 
 @contextmanager
 def _recorded(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
-    """The outputs of the layer in the order of its calls."""
+    """The outputs of the layer in the order of its calls; copies, since a ReLU behind it may work in place."""
     layers = dict(module.named_modules())
     if layer not in layers:
         known = [name for name in layers if name]
         near = get_close_matches(layer, known, n=1)
         hint = f", did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"the module has no layer {layer!r}{hint} Known: {', '.join(known)}")
-    answers: list[Tensor] = []
-    handle = layers[layer].register_forward_hook(lambda _module, _given, answer: answers.append(answer))
+    answers: list = []
+
+    def record(_module: nn.Module, _given: tuple, answer: object) -> None:
+        answers.append(answer.clone() if isinstance(answer, Tensor) else answer)
+
+    handle = layers[layer].register_forward_hook(record)
     try:
         yield answers
     finally:

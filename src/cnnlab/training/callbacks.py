@@ -14,7 +14,8 @@ class RunCheckpoints(ModelCheckpoint):
     """`best.ckpt` by validation accuracy (the newest epoch where nothing is validated) and `last.ckpt`.
 
     Saved when an epoch has ended, so that a resumed run starts with a whole epoch; the first `last.ckpt` is there
-    before the first step, so that there is always something to resume from. `checkpoint_io` keeps the files whole.
+    before the first step, so that there is always something to resume from. Lightning's own `save_last` writes only
+    when there is a new best. `checkpoint_io` keeps the files whole.
     """
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
@@ -23,7 +24,7 @@ class RunCheckpoints(ModelCheckpoint):
             filename="best",
             monitor=monitor,
             mode="max",
-            save_last=True,
+            save_last=False,
             save_on_train_epoch_end=True,
             auto_insert_metric_name=False,
             enable_version_counter=False,
@@ -37,9 +38,20 @@ class RunCheckpoints(ModelCheckpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        last = Path(str(self.dirpath)) / "last.ckpt"
-        if not trainer.fast_dev_run and not last.exists():
-            trainer.save_checkpoint(last)
+        if not self._last.exists():
+            self._save_last(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        self._save_last(trainer)
+
+    @property
+    def _last(self) -> Path:
+        return Path(str(self.dirpath)) / "last.ckpt"
+
+    def _save_last(self, trainer: Trainer) -> None:
+        if not trainer.fast_dev_run:
+            trainer.save_checkpoint(self._last)
 
 
 class KernelSnapshots(Callback):

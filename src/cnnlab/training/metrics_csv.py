@@ -50,8 +50,8 @@ class RowLogger(Logger):
 class MetricsCsv(RowLogger):
     """Appends to `path`. Columns that turn up later are added to the header; nothing is ever wiped.
 
-    `keep_until` is the step that a resumed run goes on from: rows behind it are redone, so they are taken out first,
-    as is a last line that was only half written.
+    `keep_until` is the step that a resumed run goes on from: rows behind it and tests are redone, so they are taken
+    out first, as is a last line that was only half written.
     """
 
     def __init__(self, path: Path, keep_until: int | None = None) -> None:
@@ -59,7 +59,7 @@ class MetricsCsv(RowLogger):
         self.path = path
         rows = read_metrics(path)
         if keep_until is not None:
-            rows = [row for row in rows if float(row["step"]) <= keep_until]
+            rows = [row for row in rows if float(row["step"]) <= keep_until and "test/loss" not in row]
         self._columns = list(dict.fromkeys(COLUMNS + [name for row in rows for name in row]))
         if rows or keep_until is not None:
             self._rewrite(rows)

@@ -23,6 +23,8 @@ class OneCycle:
     def __init__(self, warmup: float, start_divisor: float, end_divisor: float, cycle_momentum: bool) -> None:
         if not 0 < warmup < 1:
             raise ValueError(f"schedule.warmup is a share of the steps between 0 and 1, not {warmup}")
+        if start_divisor <= 0 or end_divisor <= 0:
+            raise ValueError(f"schedule: divisors are above 0; got start {start_divisor}, end {end_divisor}")
         self.warmup = warmup
         self.start_divisor = start_divisor
         self.end_divisor = end_divisor

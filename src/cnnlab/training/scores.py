@@ -22,7 +22,7 @@ class ClassificationScores(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="disable")  # a loss of nan is told, not hidden
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.calibration = MulticlassCalibrationError(num_classes, n_bins=15)
         self.confusion = MulticlassConfusionMatrix(num_classes)

@@ -36,7 +36,7 @@ def kernel_grid(rows: dict[str, Tensor], columns: int = 16) -> Figure:
             line, column = divmod(index, per_row)
             _tile(axes, line, column, kernel_Chw, limit, figure_height=height)
         image = axes[0, 0].images[0]
-        part.colorbar(image, ax=axes, shrink=0.9, aspect=12 * height, pad=0.01).ax.tick_params(labelsize=6)
+        part.colorbar(image, ax=axes, shrink=0.9, aspect=12 * height, pad=0.01).ax.tick_params(labelsize=7)
     return figure
 
 

@@ -1,0 +1,144 @@
+"""The answer for one layer: its receptive field, as numbers and as a map between units and pixels.
+
+Convention of Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", Distill
+(doi 10.23915/distill.00021): pixels and units count from 0, the field of the first unit starts at pixel -padding.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+
+from cnnlab.receptive.geometry import Geometry, Unbounded
+from cnnlab.receptive.intervals import AxisMap, hull
+from cnnlab.receptive.layout import axes_of, factors_of
+
+Number = int | float | Fraction | None
+
+
+class Box(NamedTuple):
+    """Pixels, the last ones included: (top, left) to (bottom, right). May reach over the border."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The field of the units of one layer; pairs are (h, w), in pixels; None along an axis without bounds.
+
+    size: pixels from the first to the last that a unit sees; the largest, where it varies (then a note says so).
+    stride: pixels between the fields of neighbouring units; a Fraction after upsampling.
+    padding: the first unit's field starts at pixel -padding.
+    centre: middle of the first unit's field; halves are float.
+    unbounded: why there is no size along at least one axis, in words; None if there is one along both.
+    notes: what else to know, in words, such as "union of misaligned branches in layer2.0".
+    grid: units along h and w for the example input; not part of equality. None where there is no map.
+    map_dims: which dimensions of the layer's output are h and w, twice the same for a sequence of tokens in the
+        order of rows; not part of equality.
+    """
+
+    size: tuple[int | None, int | None]
+    stride: tuple[Number, Number]
+    padding: tuple[int | None, int | None]
+    centre: tuple[Number, Number]
+    unbounded: str | None
+    notes: tuple[str, ...] = ()
+    axes: tuple[AxisMap | None, AxisMap | None] = field(default=(None, None), repr=False)
+    grid: tuple[int, int] | None = field(default=None, compare=False)
+    map_dims: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+
+    def box(self, i: int, j: int) -> Box:
+        """The pixels that unit (i, j) sees, as if the image went on beyond its border.
+
+        Raises ValueError where the field is unbounded, or where that unit sees nothing at all.
+        """
+        if self.unbounded is not None:
+            raise ValueError(f"there is no box: the field is unbounded ({self.unbounded})")
+        (top, bottom), (left, right) = (self._span(axis, unit) for axis, unit in enumerate((i, j)))
+        return Box(top, left, bottom, right)
+
+    def clipped(self, i: int, j: int, height: int, width: int) -> Box:
+        """The pixels of an image (height, width) inside of the box; all of them along an unbounded axis.
+
+        Raises ValueError if nothing of the box is inside of the image.
+        """
+        ends = []
+        for axis, (unit, length) in enumerate(((i, height), (j, width))):
+            first, last = (0, length - 1) if self.axes[axis] is None else self._span(axis, unit)
+            if last < 0 or first >= length:
+                raise ValueError(f"unit ({i}, {j}) sees nothing of an image of {height} by {width} pixels")
+            ends.append((max(first, 0), min(last, length - 1)))
+        (top, bottom), (left, right) = ends
+        return Box(top, left, bottom, right)
+
+    def units(self, y: int, x: int) -> tuple[range, range]:
+        """The units (rows, columns) whose boxes hold pixel (y, x): from the first to the last, from 0 on.
+
+        With gaps between fields a range may be empty. Raises ValueError where the field is unbounded.
+        """
+        if self.unbounded is not None:
+            raise ValueError(f"every unit may see pixel ({y}, {x}): the field is unbounded ({self.unbounded})")
+        found = [axis.units(pixel) for axis, pixel in zip(self.axes, (y, x), strict=True)]
+        return tuple(range(max(some.start, 0), max(some.stop, 0)) for some in found)
+
+    def _span(self, axis: int, unit: int) -> tuple[int, int]:
+        span = self.axes[axis](unit)
+        if span is None:
+            raise ValueError(f"unit {unit} along {'hw'[axis]} sees nothing of the image (a gap of a transposed layer)")
+        return span
+
+
+def field_of(geometry: Geometry, where: str) -> ReceptiveField:
+    """The field of a layer's output: a unit is a place of the map with all its channels.
+
+    A sequence of tokens in the order of rows counts as a map; channels that hold places (after a flattening) and
+    windows do not.
+    """
+    geometry, places = _as_map(geometry, where)
+    axes = tuple(None if isinstance(axis, Unbounded) else axis for axis in geometry.maps)
+    reasons = [axis.reason for axis in geometry.maps if isinstance(axis, Unbounded)]
+    notes = geometry.notes
+    for name, axis in zip("hw", axes, strict=True):
+        if axis is not None and len(set(axis.sizes)) > 1:
+            notes += (f"size along {name} varies with position: {min(axis.sizes)} to {max(axis.sizes)}",)
+    numbers = [_numbers(axis) for axis in axes]
+    size, stride, padding, centre = (tuple(pair) for pair in zip(*numbers, strict=True))
+    grid = tuple(place[1] for place in places) if None not in places else None
+    dims = tuple(place[0] for place in places) if None not in places else None
+    return ReceptiveField(size, stride, padding, centre, reasons[0] if reasons else None, notes, axes, grid, dims)
+
+
+def _as_map(geometry: Geometry, where: str) -> tuple[Geometry, list[tuple[int, int] | None]]:
+    """Geometry with one factor per axis, and for each axis its (dimension, units), None if it has none."""
+    reason = f"flattened in {where}"
+    for number, dim in enumerate(geometry.dims):
+        if axes_of(dim) and any(factor.axis is None for factor in dim):
+            mixed = geometry.mixed([number], reason, "layout")
+            dims = (*geometry.dims[:number], tuple(f for f in dim if f.axis is None), *geometry.dims[number + 1 :])
+            geometry = mixed.settled(dims, reason)
+    places: list[tuple[int, int] | None] = [None, None]
+    for axis in (0, 1):
+        homes = [number for number, dim in enumerate(geometry.dims) if axis in axes_of(dim)]
+        factors = factors_of(geometry.dims, axis)
+        if len(factors) == 1:
+            places[axis] = (homes[0], factors[0].size)
+        elif factors:
+            geometry = geometry.unbounded([axis], f"positions are cut into windows in {where}", "layout")
+    return geometry, places
+
+
+def _numbers(axis: AxisMap | None) -> tuple[Number, Number, Number, Number]:
+    """Size, stride, padding and centre along one axis."""
+    if axis is None:
+        return None, None, None, None
+    first = axis(0) or hull(axis.spans)
+    if first is None:
+        return 0, _plain(axis.stride), 0, 0
+    middle = Fraction(first[0] + first[1], 2)
+    return max(axis.sizes), _plain(axis.stride), -first[0], int(middle) if middle.denominator == 1 else float(middle)
+
+
+def _plain(number: Fraction) -> Number:
+    return int(number) if number.denominator == 1 else number

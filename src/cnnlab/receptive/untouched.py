@@ -1,0 +1,100 @@
+"""A forward pass that leaves no trace in the module: weights, buffers, mode, hooks, gradients, random numbers."""
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+_TABLES = ("_parameters", "_buffers", "_modules")
+
+
+@contextlib.contextmanager
+def untouched(module: nn.Module) -> Iterator[None]:
+    """Between, forward passes of `module` may do what they like; after, the module is as before.
+
+    Buffers are replaced by copies and put back; attributes that forward sets are reset; what forward writes
+    into a parameter is undone. The generators of torch (all devices of the module), Python and NumPy are reset.
+    """
+    parts = list(module.modules())
+    attributes = [dict(part.__dict__) for part in parts]
+    tables = [{name: dict(part.__dict__[name]) for name in _TABLES if name in part.__dict__} for part in parts]
+    parameters = list(module.parameters())
+    data = [parameter.detach() for parameter in parameters]
+    guard = _Undo(parameters)
+    copies: dict[int, Tensor] = {}
+    for part in parts:
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
+    # Graphs that wait for their backward pass hold weights by their version.
+    with torch.autograd._unsafe_preserve_version_counter(tuple(parameters)):
+        try:
+            with _random_state(parameters), guard:
+                yield
+        finally:
+            for part, before, entries in zip(parts, attributes, tables, strict=True):
+                _reset(part.__dict__, before)
+                for name, entry in entries.items():
+                    _reset(part.__dict__[name], entry)
+            for parameter, old in zip(parameters, data, strict=True):
+                if parameter.data_ptr() != old.data_ptr() or parameter.shape != old.shape:
+                    parameter.data = old
+            guard.undo()
+
+
+class _Undo(TorchDispatchMode):
+    """Copies a parameter before the first in-place write to it, also through a view."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        super().__init__()
+        self.owners = {parameter.untyped_storage()._cdata: parameter for parameter in parameters}
+        self.before: dict[int, Tensor] = {}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        if function._schema.is_mutable:
+            for value in (*args, *kwargs.values()):
+                if type(value) in (Tensor, nn.Parameter) and not value.is_meta:
+                    self._keep(value.untyped_storage()._cdata)
+        return function(*args, **kwargs)
+
+    def _keep(self, key: int) -> None:
+        if key in self.owners and key not in self.before:
+            self.before[key] = self.owners[key].detach().clone()
+
+    def undo(self) -> None:
+        for key, old in self.before.items():
+            parameter = self.owners[key]
+            with torch.no_grad():
+                parameter.copy_(old)
+
+
+@contextlib.contextmanager
+def _random_state(parameters: list[nn.Parameter]) -> Iterator[None]:
+    devices = {parameter.device for parameter in parameters if parameter.device.type not in ("cpu", "meta")}
+    kind = next(iter(devices)).type if devices else "cuda"
+    python, numpy = random.getstate(), sys.modules.get("numpy")
+    legacy = numpy.random.get_state() if numpy is not None else None
+    try:
+        with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
+            yield
+    finally:
+        random.setstate(python)
+        if numpy is not None:
+            numpy.random.set_state(legacy)
+
+
+def _reset(table: dict, before: dict) -> None:
+    """The same keys and objects in the same dictionary, in the old order."""
+    unchanged = len(table) == len(before) and all(
+        mine is theirs and name is old
+        for (name, mine), (old, theirs) in zip(table.items(), before.items(), strict=True)
+    )
+    if not unchanged:
+        table.clear()
+        table.update(before)

@@ -1,0 +1,74 @@
+"""The kernels as they change. K kernels, C channels, h height, w width."""
+
+import shutil
+from pathlib import Path
+
+from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from torch import Tensor
+
+from cnnlab.views.kernel_pages import scale_of
+from cnnlab.views.tiles import Cell, Page, tile_page, zero_centred
+
+SHOWN = 64  # kernels
+FRAMES = 120  # at most; of longer trainings every n-th epoch and the last
+
+
+def kernel_animation(snapshots: dict[int, Tensor], path: Path, *, frames_per_second: int = 6) -> list[Path]:
+    """`path` with the ending .gif, and .mp4 where ffmpeg is installed: a frame an epoch; returns what was written.
+
+    Snapshots {epoch: (K, C, h, w)}, of which SHOWN kernels are drawn. One scale, symmetric about zero, for all epochs;
+    kernels for three channels in colour, mid-grey for zero; of other numbers of channels their mean. ValueError for
+    no snapshots.
+    """
+    if not snapshots:
+        raise ValueError("an animation needs at least one snapshot, got none")
+    epochs = chosen_epochs(sorted(snapshots))
+    limit = max(scale_of(kernels[:SHOWN]) for kernels in snapshots.values()) or 1.0
+    count, channels = snapshots[epochs[0]].shape[:2]
+    layer = "first layer" if count <= SHOWN else f"first layer ({SHOWN} of {count} kernels)"
+    page = _page(_tiles(snapshots[epochs[0]], limit), limit, channels == 3, f"{layer} at initialisation")
+    FigureCanvasAgg(page.figure)
+    heading = page.figure.texts[0]
+
+    def draw(epoch: int) -> list:
+        for image, tile in zip(page.images, _tiles(snapshots[epoch], limit), strict=True):
+            image.set_data(tile.numpy())
+        heading.set_text(f"{layer} after epoch {epoch}" if epoch else f"{layer} at initialisation")
+        return page.images
+
+    pause = [epochs[-1]] * frames_per_second  # a second on the last frame
+    film = FuncAnimation(page.figure, draw, frames=[*epochs, *pause], init_func=lambda: page.images, blit=False)
+    writers = {".gif": PillowWriter(fps=frames_per_second)}
+    if shutil.which("ffmpeg"):
+        even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p"]
+        writers[".mp4"] = FFMpegWriter(fps=frames_per_second, codec="libx264", extra_args=even)
+    written = []
+    for ending, writer in writers.items():
+        written.append(path.with_suffix(ending))
+        half = path.with_name(f"{path.stem}.part{ending}")
+        film.save(half, writer=writer, dpi=100)
+        half.replace(written[-1])
+    return written
+
+
+def chosen_epochs(epochs: list[int]) -> list[int]:
+    """At most FRAMES of them, evenly, the first and the last among them."""
+    if len(epochs) <= FRAMES:
+        return epochs
+    step = (len(epochs) - 1) / (FRAMES - 1)
+    return [epochs[round(index * step)] for index in range(FRAMES)]
+
+
+def _tiles(kernels_KChw: Tensor, limit: float) -> list[Tensor]:
+    kernels_KChw = kernels_KChw[:SHOWN].detach().cpu().double()
+    if kernels_KChw.shape[1] == 3:
+        return list((0.5 + kernels_KChw / limit / 2).clamp(0, 1).permute(0, 2, 3, 1))
+    return list(kernels_KChw.mean(1))
+
+
+def _page(tiles: list[Tensor], limit: float, coloured: bool, heading: str) -> Page:
+    cells = [Cell((tile,)) for tile in tiles]
+    how = {"columns": 16 if len(cells) > 32 else 8, "side": 0.6, "norm": zero_centred(limit)}
+    how |= {"cmap": "gray", "label": "weight in each channel"} if coloured else {"label": "weight"}
+    return tile_page(cells, heading=heading, cut=True, **how)
