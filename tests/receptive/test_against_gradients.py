@@ -96,7 +96,8 @@ def pools(draw: Any) -> nn.Module:
     kernel, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     padding, ceil = draw(st.integers(0, kernel // 2)), draw(st.booleans())
     if draw(st.booleans()):
-        return nn.MaxPool2d(kernel, stride, padding, draw(st.integers(1, 2)), ceil_mode=ceil)
+        dilation = draw(st.integers(1, 2))
+        return nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil and dilation == 1)
     return nn.AvgPool2d((kernel, kernel + 1), stride, padding, ceil)
 
 
@@ -138,7 +139,7 @@ def linearised(module: nn.Module) -> nn.Module:
     if isinstance(module, (nn.ReLU, nn.BatchNorm2d, nn.LayerNorm)):
         return nn.Identity()
     if isinstance(module, nn.MaxPool2d):
-        return Call(summed_windows, module.kernel_size, module.stride, module.padding, module.dilation)
+        return Call(summed_windows, module)
     for name, child in module.named_children():
         setattr(module, name, linearised(child))
     for parameter in module.parameters(recurse=False):
@@ -146,10 +147,13 @@ def linearised(module: nn.Module) -> nn.Module:
     return module
 
 
-def summed_windows(image_BCHW: Tensor, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
-    """A pool that sums, with the windows of max pooling; units that only the ceil mode adds are left away."""
-    weight = torch.ones(image_BCHW.shape[1], 1, kernel, kernel, dtype=image_BCHW.dtype)
-    return F.conv2d(image_BCHW, weight, None, stride, padding, dilation, groups=image_BCHW.shape[1])
+def summed_windows(image_BCHW: Tensor, pool: nn.MaxPool2d) -> Tensor:
+    """A pool that sums, with the windows of max pooling."""
+    if pool.dilation == 1:
+        return F.avg_pool2d(image_BCHW, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode)
+    weight = torch.ones(image_BCHW.shape[1], 1, pool.kernel_size, pool.kernel_size, dtype=image_BCHW.dtype)
+    groups = image_BCHW.shape[1]
+    return F.conv2d(image_BCHW, weight, None, pool.stride, pool.padding, pool.dilation, groups)
 
 
 def support(
@@ -182,8 +186,8 @@ def test_the_box_of_a_middle_unit_is_the_support_of_the_gradient(network: nn.Mod
     assume(len(rows) and len(columns))
     i, j = rows[len(rows) // 2], columns[len(columns) // 2]
     copy, image = linearised(network).double(), torch.zeros(1, 2, *SIZE, dtype=torch.float64)
-    shape = copy(image).shape
-    assume(i < shape[2] and j < shape[3])
+    assert copy(image).shape[2:] == example.shape[2:]
+    assume(i < example.shape[2] and j < example.shape[3])
     try:
         box = field.box(i, j)
     except ValueError:

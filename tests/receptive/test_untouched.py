@@ -119,8 +119,17 @@ def test_on_a_gpu_the_answer_and_the_generators_are_the_same() -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
 def test_forms_that_torch_itself_transforms_can_be_analysed() -> None:
     """Weight parametrisations, scripted and traced modules."""
-    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
     expected = receptive_fields(plain, (3, 9, 9))[""]
     scripted, traced = torch.jit.script(plain), torch.jit.trace(plain, torch.zeros(1, 3, 9, 9))
     normed = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), nn.ReLU())
     assert [receptive_fields(form, (3, 9, 9))[""] for form in (scripted, traced, normed)] == [expected] * 3
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
+def test_the_statistics_of_a_scripted_module_stay() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train())
+    state = copy.deepcopy(scripted.state_dict())
+    assert receptive_fields(scripted, (3, 9, 9))[""].unbounded == "batch statistics in the network itself"
+    effective_field(scripted, "", random_inputs((3, 9, 9), 4))
+    assert all(torch.equal(value, state[name]) for name, value in scripted.state_dict().items())

@@ -36,7 +36,7 @@ def run(config: DictConfig, folder: Path) -> int:
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     record = RunRecord(folder, run=str(source), checkpoint=str(path))
     with recorded(record, folder):
-        data = build_data(config.data or trained.data)
+        data = build_data(config.get("data") or trained.data)
         if not data.has_test:
             raise ValueError(f"{data.name} has no test split; evaluate tests on one, such as test/<class>/*")
         data.setup("test")

@@ -17,3 +17,7 @@ def receptive_fields() -> None:
 
 def report() -> None:
     launch(job="cnnlab.app.report", config_name="report")
+
+
+def kernels() -> None:
+    launch(job="cnnlab.app.kernels", config_name="kernels")

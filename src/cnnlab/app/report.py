@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ def run(config: DictConfig, folder: Path) -> int:
     folders = [find_run(given) for given in given_runs(config.run)]
     if len(folders) == 1 and {path.name for path in folder.iterdir()} <= PAPERS:
         shutil.rmtree(folder)  # the page goes beside what it shows
+        with suppress(OSError):  # it holds other reports
+            folder.parent.rmdir()
         folder = folders[0]
     print(make_report(folders, folder / "report.html", config.checkpoint))
     return 0

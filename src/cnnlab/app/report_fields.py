@@ -74,9 +74,7 @@ def _kind(network: nn.Module, name: str) -> str:
     return type(network.get_submodule(name.partition("#")[0].partition("[")[0])).__name__
 
 
-def _layer(
-    network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int
-) -> dict[str, Any]:
+def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "name": name or "the whole network",
         "kind": _kind(network, name),
@@ -103,14 +101,15 @@ def _layer(
 
 def spans(field: ReceptiveField) -> tuple[list[list[int] | None], list[list[int] | None]]:
     """First and last pixel seen by the units of each row and of each column; None for a unit that sees nothing."""
-    assert field.grid is not None and None not in field.axes
+    assert field.grid is not None
+    assert None not in field.axes
     ends = [[axis(unit) for unit in range(count)] for axis, count in zip(field.axes, field.grid, strict=True)]
     rows, columns = [[None if end is None else [int(place) for place in end] for end in axis] for axis in ends]
     return rows, columns
 
 
 def _pair(values: tuple[Any, Any]) -> str:
-    return " × ".join("–" if value is None else str(value) for value in values)
+    return " \N{MULTIPLICATION SIGN} ".join("\N{EN DASH}" if value is None else str(value) for value in values)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What a program looks at: the network of a run or of a configuration, with images to show it. C channel, H, W image."""
+"""What a program looks at: the network of a run or of a configuration, with images. C channel, H, W image."""
 
 from dataclasses import dataclass
 from pathlib import Path

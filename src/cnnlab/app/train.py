@@ -102,7 +102,7 @@ def _finish(config: DictConfig, folder: Path, record: RunRecord | RunFacts, task
 
 
 def last_epoch(path: Path) -> dict[str, float]:
-    """The numbers of the newest epoch. From the file, so that a run that was killed after its last step has them too."""
+    """The numbers of the newest epoch. From the file: a run killed after its last step has them too."""
     rows = [row for row in read_metrics(path) if "train/loss" in row]
     return {name: float(cell) for name, cell in rows[-1].items() if name not in COLUMNS} if rows else {}
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,7 +84,7 @@ class FolderImages:
     def _image(self, index: int) -> Tensor:
         channels, *size = self.shape
         array_HWC = decode(self.paths[index], tuple(size), channels)
-        return torch.from_numpy(np.ascontiguousarray(array_HWC.transpose(2, 0, 1)))
+        return torch.from_numpy(array_HWC.transpose(2, 0, 1).copy())  # Pillow's array can't be written to
 
 
 Images = TensorImages | FolderImages

@@ -87,9 +87,10 @@ class GaborFit:
 def identify(kernels_KChw: Tensor) -> list[Match]:
     """The best match of each kernel. Kernels of several channels are compared by their principal map.
 
-    Of all matches the one with the lowest N log(1 - R²) + k log N wins, k the numbers its family chooses freely
-    (Schwarz 1978, Ann. Statist. 6(2)): a Sobel kernel is a Sobel kernel, though a Gabor function comes close to
-    it. The first call for a size draws its null, about two seconds for 7 x 7. ValueError as in `properties`.
+    Of all matches the one with the lowest log(1 - R²) + k log N / (N - k - 2) wins, k the numbers its family chooses
+    freely (Schwarz's criterion for small samples: McQuarrie 1999, Stat. Probab. Lett. 44(1)): a Sobel kernel is a
+    Sobel kernel, though a Gabor function comes close to it. The first call for a size draws its null, one or two
+    seconds for 7 x 7. ValueError as in `properties`.
     """
     maps_Khw, _ = principal_maps(kernels_KChw)
     alive = maps_Khw.flatten(1).any(1)
@@ -102,7 +103,7 @@ def identify(kernels_KChw: Tensor) -> list[Match]:
         given = next(found) if lives else {"family": "none", "name": "zero", "cosine": 0.0}
         cosine = given["cosine"]
         beyond = (1 + int((null_R >= cosine).sum())) / (1 + len(null_R))
-        null = {"null_mean": mean, "null_95": high, "chance": beyond, "significant": cosine > high and beyond <= 0.05}
+        null = {"null_mean": mean, "null_95": high, "chance": beyond, "significant": cosine > high + 1e-9}
         matches.append(Match(**given, r2=cosine**2, **null))
     return matches
 
@@ -110,8 +111,8 @@ def identify(kernels_KChw: Tensor) -> list[Match]:
 def null(height: int, width: int) -> tuple[float, float]:
     """(mean, 95th percentile) of the cosine that random kernels reach in `identify`.
 
-    RANDOM_KERNELS kernels (SMALL_RANDOM_KERNELS below SMALLEST) of independent normal weights, seeded by their size: the
-    same numbers each time. Trained kernels are smoother than that, so this is the least that a match must beat.
+    RANDOM_KERNELS kernels (SMALL_RANDOM_KERNELS below SMALLEST) of independent normal weights, seeded by their size:
+    the same numbers each time. Trained kernels are smoother than that, so this is the least a match must beat.
     """
     null_R = _null_cosines(height, width)
     return float(null_R.mean()), float(null_R.quantile(0.95))
@@ -166,7 +167,8 @@ def _search(kernels_Khw: Tensor) -> list[dict]:
     r2_KF = torch.stack([part_KL.square().sum(1) for part_KL in parts] + [one.r2 for one in fits], dim=1)
     freedom_F = torch.tensor([len(entry.span_LN) for entry in entries] + [shape.freedom for shape in shapes])
     pixels = height * width
-    score_KF = pixels * (1 - r2_KF).clamp_min(_EXACT).log() + freedom_F * math.log(pixels)
+    price_F = math.log(pixels) * freedom_F / (pixels - freedom_F - 2).clamp_min(1)
+    score_KF = (1 - r2_KF).clamp_min(_EXACT).log() + price_F
     found = []
     for kernel, best in enumerate(score_KF.argmin(1).tolist()):
         if best < len(entries):

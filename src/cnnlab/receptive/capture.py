@@ -18,7 +18,7 @@ class _Reached(Exception):  # noqa: N818 - not an error: it ends the forward pas
 def captured(module: nn.Module, layer: str, image_BCHW: Tensor) -> Tensor:
     """What the layer returned, with its graph. `layer` is a key of `receptive_fields`: "name#2[path]"."""
     key = _KEY.fullmatch(layer)
-    target = module.get_submodule(key["name"])
+    target = dict(module.named_modules())[key["name"]]
     left, found = [int(key["call"] or 1)], []
 
     def leave(part: nn.Module, _inputs: Any, result: Any) -> None:

@@ -157,7 +157,9 @@ _scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention _sca
 _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_attention_math scaled_dot_product_attention
 _scaled_dot_product_fused_attention_overrideable
 """
-_TOKENS = "_native_multi_head_attention _transformer_encoder_layer_fwd lstm gru rnn_tanh rnn_relu _thnn_fused_lstm_cell"
+_TOKENS = """
+_native_multi_head_attention _transformer_encoder_layer_fwd lstm gru rnn_tanh rnn_relu mkldnn_rnn_layer _cudnn_rnn
+"""
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("mm", "bmm", "addmm", "baddbmm"), product),

@@ -186,7 +186,7 @@ _POOLS += [f"max_pool{count}d_with_indices" for count in (1, 2, 3)]
 _MODES = ("nearest1d", "nearest2d", "nearest3d", "linear1d", "bilinear2d", "bicubic2d", "trilinear3d")
 
 RULES: dict[str, Rule] = {
-    "convolution": convolution,
+    **dict.fromkeys(("convolution", "_convolution"), convolution),
     **dict.fromkeys(_POOLS, pool),
     **{f"{prefix}adaptive_avg_pool{count}d": adaptive_pool for prefix in ("", "_") for count in (1, 2, 3)},
     **{f"adaptive_max_pool{count}d": adaptive_pool for count in (1, 2, 3)},

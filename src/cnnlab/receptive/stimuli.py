@@ -5,7 +5,7 @@ Y and X places on the layer's map. The module is left as it was: mode, gradients
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -195,6 +195,8 @@ def _recorded(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     answers: list = []
 
     def record(_module: nn.Module, _given: tuple, answer: object) -> None:
+        if isinstance(answer, Mapping):  # several named results: the first is the one that the layer computes
+            answer = next(iter(answer.values()))
         answers.append(answer.clone() if isinstance(answer, Tensor) else answer)
 
     handle = layers[layer].register_forward_hook(record)

@@ -185,7 +185,7 @@ def _write(function: Any, written: list[Tensor], result: Any, found: list[Geomet
             if not found or "norm" in function._schema.name:  # running statistics
                 continue
             raise ValueError(
-                f"{function} in {recorder.where} writes what sees the image into a plain tensor: not judged"
+                f"{function} in {recorder.where} writes what sees the image into a plain tensor: it can't be judged"
             )
         if target.shape != target.inner.shape:
             raise ValueError(f"{function} in {recorder.where} changes a shape in place: it can't be judged")
@@ -208,7 +208,7 @@ def _tell_sharing(target: Traced, new: Geometry | None, function: Any, recorder:
             other.geometry = union(parts, tuple(other.shape), recorder.where)
         else:
             other.stale = (
-                f"{function} in {recorder.where} writes into a part of a tensor that is used later: not judged"
+                f"{function} in {recorder.where} writes into a part of a tensor that is used later: it can't be judged"
             )
 
 

@@ -22,17 +22,20 @@ def untouched(module: nn.Module) -> Iterator[None]:
     """
     parts = list(module.modules())
     attributes = [dict(part.__dict__) for part in parts]
-    tables = [{name: dict(part.__dict__[name]) for name in _TABLES if name in part.__dict__} for part in parts]
+    tables = [{name: dict(part.__dict__[name]) for name in _TABLES if _is_open(part, name)} for part in parts]
     parameters = list(module.parameters())
     data = [parameter.detach() for parameter in parameters]
-    guard = _Undo(parameters)
+    closed = [buffer for part in parts if not _is_open(part, "_buffers") for buffer in part.buffers(recurse=False)]
+    guard = _Undo([*parameters, *closed])
+    for buffer in closed:
+        guard.keep(buffer)
     copies: dict[int, Tensor] = {}
-    for part in parts:
-        for name, buffer in part._buffers.items():
+    for part, entries in zip(parts, tables, strict=True):
+        for name, buffer in entries.get("_buffers", {}).items():
             if buffer is not None:
                 part._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
     # Graphs that wait for their backward pass hold weights by their version.
-    with torch.autograd._unsafe_preserve_version_counter(tuple(parameters)):
+    with torch.autograd._unsafe_preserve_version_counter((*parameters, *closed)):
         try:
             with _random_state(parameters), guard:
                 yield
@@ -48,11 +51,11 @@ def untouched(module: nn.Module) -> Iterator[None]:
 
 
 class _Undo(TorchDispatchMode):
-    """Copies a parameter before the first in-place write to it, also through a view."""
+    """Copies a tensor of the module before the first in-place write to it, also through a view."""
 
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
+    def __init__(self, owners: list[Tensor]) -> None:
         super().__init__()
-        self.owners = {parameter.untyped_storage()._cdata: parameter for parameter in parameters}
+        self.owners = {owner.untyped_storage()._cdata: owner for owner in owners}
         self.before: dict[int, Tensor] = {}
 
     def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -60,18 +63,23 @@ class _Undo(TorchDispatchMode):
         if function._schema.is_mutable:
             for value in (*args, *kwargs.values()):
                 if type(value) in (Tensor, nn.Parameter) and not value.is_meta:
-                    self._keep(value.untyped_storage()._cdata)
+                    self.keep(value)
         return function(*args, **kwargs)
 
-    def _keep(self, key: int) -> None:
+    def keep(self, tensor: Tensor) -> None:
+        key = tensor.untyped_storage()._cdata
         if key in self.owners and key not in self.before:
             self.before[key] = self.owners[key].detach().clone()
 
     def undo(self) -> None:
         for key, old in self.before.items():
-            parameter = self.owners[key]
             with torch.no_grad():
-                parameter.copy_(old)
+                self.owners[key].copy_(old)
+
+
+def _is_open(part: nn.Module, table: str) -> bool:
+    """False for scripted modules: what their tables hold can't be exchanged."""
+    return isinstance(part.__dict__.get(table), dict)
 
 
 @contextlib.contextmanager

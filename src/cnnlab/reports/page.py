@@ -16,6 +16,7 @@ from cnnlab.reports.words import describe, headline
 from cnnlab.views.kernels import DIVERGING
 
 FOLDER = Path(__file__).parent / "page"
+DASH = "\N{EN DASH}"
 Points = list[tuple[float, float]]
 
 
@@ -55,7 +56,7 @@ def render(runs: list[RunPage]) -> str:
         facts=side_by_side([describe(run.summary, run.folder) for run in runs]),
         charts=charts(runs),
         confusions=[confusion_table(run.answers) for run in runs],
-        data=finite({"colours": diverging_colours(), "runs": [{"kernels": r.kernels, "fields": r.fields} for r in runs]}),
+        data=finite({"colours": diverging_colours(), "runs": [drawn(run) for run in runs]}),
         css=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         digest=digest,
@@ -81,6 +82,12 @@ def charts(runs: list[RunPage]) -> list[Chart]:
             test = runs[0].summary.get("metrics", {}).get(f"test/{quantity}") if len(runs) == 1 else None
             found.append(chart(quantity, lines, many=len(runs) > 1, mark=test))
     return found
+
+
+def drawn(run: RunPage) -> dict[str, Any]:
+    """What the script draws."""
+    matrix = run.answers and {"classes": len(run.answers["names"]), "confusion": run.answers["confusion"]}
+    return {"kernels": run.kernels, "fields": run.fields, "matrix": matrix}
 
 
 def side_by_side(described: list[dict[str, str]]) -> list[tuple[str, list[str]]]:
@@ -127,15 +134,15 @@ def finite(value: Any) -> Any:
 def number(value: Any, digits: int = 2) -> str:
     """A number for a table; a dash where there is none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
+        return DASH
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in per cent; a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"
+    return DASH if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"
 
 
 def whole(value: Any) -> str:
     """12,345; a dash where there is none."""
-    return "–" if value is None else f"{value:,.0f}"
+    return DASH if value is None else f"{value:,.0f}"

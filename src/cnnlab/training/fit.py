@@ -20,6 +20,7 @@ ADVICE = [
     "You are trying to `self.log..` but the logger",
     "Checkpoint directory .* exists and is not empty",
     "You're resuming from a checkpoint that ended before the epoch ended",
+    "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
     "Detected call of `lr_scheduler.step..` before `optimizer.step..`",
 ]
 

@@ -1,0 +1,284 @@
+"use strict";
+// Draws kernels and receptive fields from the JSON in #data. Kernels arrive as int8 (127 is the limit), the rest as uint8.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const middle = (data.colours.length - 1) / 2;
+
+  function bytes(text) {
+    return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  }
+
+  function paint(canvas, width, height, colourOf) {
+    canvas.width = width;
+    canvas.height = height;
+    const pixels = new ImageData(width, height);
+    for (let i = 0; i < width * height; i++) pixels.data.set(colourOf(i), 4 * i);
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
+  }
+
+  function diverging(share) {
+    return [...data.colours[Math.round(middle + middle * Math.max(-1, Math.min(1, share)))], 255];
+  }
+
+  // Kernels
+
+  function kernels(root, shown) {
+    const [height, width] = shown.size;
+    const area = height * width;
+    const frames = shown.frames.map((text) => new Int8Array(bytes(text).buffer));
+    const colours = shown.colours && shown.colours.map(bytes);
+    const last = frames.length - 1;
+
+    function draw(canvas, frame, index) {
+      if (canvas.classList.contains("colour")) {
+        const from = index * area * 3;
+        paint(canvas, width, height, (i) => [...colours[frame].subarray(from + 3 * i, from + 3 * i + 3), 255]);
+      } else {
+        paint(canvas, width, height, (i) => diverging(frames[frame][index * area + i] / 127));
+      }
+    }
+
+    const tiles = [...root.querySelectorAll(".tiles li")];
+    tiles.forEach((tile, index) => tile.querySelectorAll(".before").forEach((canvas) => draw(canvas, 0, index)));
+    root.querySelectorAll(".still").forEach((canvas) => draw(canvas, last, Number(canvas.dataset.index)));
+    paint(root.querySelector(".bar canvas"), data.colours.length, 1, (i) => [...data.colours[i], 255]);
+
+    const slider = root.querySelector("input[type=range]");
+    const output = root.querySelector("output");
+    function show() {
+      const frame = Number(slider.value);
+      output.textContent = shown.epochs[frame];
+      slider.setAttribute("aria-valuetext", `after epoch ${shown.epochs[frame]}`);
+      tiles.forEach((tile, index) => {
+        tile.querySelectorAll(".now").forEach((canvas) => draw(canvas, frame, index));
+        const cosine = shown.cosines[frame][index];
+        tile.querySelector(".cosine").textContent = cosine === null ? "" : `cos ${cosine.toFixed(3)}`;
+      });
+    }
+    slider.addEventListener("input", show);
+    show();
+
+    const play = root.querySelector(".play");
+    let timer = 0;
+    function stop() {
+      clearInterval(timer);
+      timer = 0;
+      play.textContent = "Play";
+      play.setAttribute("aria-pressed", "false");
+    }
+    play.addEventListener("click", () => {
+      if (timer) return stop();
+      if (Number(slider.value) === last) slider.value = 0;
+      show();
+      play.textContent = "Stop";
+      play.setAttribute("aria-pressed", "true");
+      timer = setInterval(() => {
+        slider.value = Number(slider.value) + 1;
+        show();
+        if (Number(slider.value) === last) stop();
+      }, Math.max(60, Math.min(250, 5000 / frames.length)));
+    });
+    slider.addEventListener("pointerdown", stop);
+  }
+
+  // The table
+
+  function sortable(table) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      head.querySelector("button").addEventListener("click", () => {
+        const order = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+        heads.forEach((other) => other.setAttribute("aria-sort", other === head ? order : "none"));
+        const sign = order === "ascending" ? 1 : -1;
+        const rows = [...table.tBodies[0].rows];
+        rows.sort((a, b) => compare(a.cells[column].dataset.value, b.cells[column].dataset.value, sign));
+        table.tBodies[0].append(...rows);
+      });
+    });
+  }
+
+  // Cells without a value stay at the end in both orders.
+  function compare(a, b, sign) {
+    if (a === "" || b === "") return (a === "") - (b === "");
+    const [x, y] = [Number(a), Number(b)];
+    return sign * (Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b) : x - y);
+  }
+
+  // Receptive fields
+
+  function element(name, attributes, parent) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    parent.append(made);
+    return made;
+  }
+
+  function fields(root, shown) {
+    const [height, width] = shown.size;
+    const find = (what) => root.querySelector(what);
+    const svg = find(".sight");
+    const map = find(".map");
+    const margin = Math.ceil(Math.max(height, width) * 0.3);
+    svg.setAttribute("viewBox", `${-margin} ${-margin} ${width + 2 * margin} ${height + 2 * margin}`);
+    const place = { x: 0, y: 0, width, height, preserveAspectRatio: "none" };
+    const picture = element("image", { ...place, class: "picture" }, svg);
+    const glow = element("image", { ...place, class: "heat" }, svg);
+    element("rect", { x: 0, y: 0, width, height, class: "edge" }, svg);
+    const box = element("rect", { class: "box" }, svg);
+    const chosen = { layer: 0, row: 0, column: 0, image: 0 };
+
+    function drawMap(layer) {
+      const step = layer.step || 1;
+      const [rows, columns] = layer.grid.map((units) => Math.ceil(units / step));
+      const maps = layer.maps;
+      const values = maps && bytes(maps[Math.min(chosen.image, maps.length - 1)]);
+      paint(map.querySelector("canvas"), columns, rows, (i) => {
+        const value = values ? values[i] : 90;
+        return [value, value, value, 255];
+      });
+      const unit = find(".unit").style;
+      unit.left = `${(100 * chosen.column) / layer.grid[1]}%`;
+      unit.top = `${(100 * chosen.row) / layer.grid[0]}%`;
+      unit.width = `${100 / layer.grid[1]}%`;
+      unit.height = `${100 / layer.grid[0]}%`;
+    }
+
+    // The measured unit that is nearest to the chosen one.
+    function nearest(heat) {
+      let best = 0;
+      const distance = (unit) => (unit[0] - chosen.row) ** 2 + (unit[1] - chosen.column) ** 2;
+      heat.units.forEach((unit, index) => {
+        if (distance(unit) < distance(heat.units[best])) best = index;
+      });
+      return best;
+    }
+
+    // How far the field of one unit lies from that of another, in pixels; 0 where there are no boxes.
+    function shift(spans, from, to) {
+      return spans && spans[from] && spans[to] ? spans[to][0] - spans[from][0] : 0;
+    }
+
+    function drawGlow(layer) {
+      glow.removeAttribute("href");
+      const heat = layer.heat;
+      if (!heat) return "";
+      const index = nearest(heat);
+      const [row, column] = heat.units[index];
+      const exact = row === chosen.row && column === chosen.column;
+      if (heat.frames[index] === null) return " It is dead on these images: no pixel moves it.";
+      if (!exact && !layer.rows) return ` No glow was measured for it; the nearest that was is (${row}, ${column}).`;
+      const values = bytes(heat.frames[index]);
+      const canvas = document.createElement("canvas");
+      paint(canvas, heat.size[1], heat.size[0], (i) => [255, 90, 31, Math.round(values[i] * 0.85)]);
+      glow.setAttribute("href", canvas.toDataURL());
+      glow.setAttribute("x", exact ? 0 : shift(layer.columns, column, chosen.column));
+      glow.setAttribute("y", exact ? 0 : shift(layer.rows, row, chosen.row));
+      const over = heat.inputs > 1 ? ` over ${heat.inputs} images` : " on one image";
+      if (exact) return ` The glow was measured for this unit${over}.`;
+      return ` The glow was measured${over} for unit (${row}, ${column}), the nearest that was, and moved here.`;
+    }
+
+    function drawBox(layer) {
+      const [y, x] = [layer.rows && layer.rows[chosen.row], layer.columns && layer.columns[chosen.column]];
+      box.style.display = y && x ? "" : "none";
+      if (layer.unbounded) return ` can see the whole image, however large: its field is unbounded (${layer.unbounded}).`;
+      if (!(y && x)) return " sees nothing of the image.";
+      box.setAttribute("x", x[0]);
+      box.setAttribute("y", y[0]);
+      box.setAttribute("width", x[1] - x[0] + 1);
+      box.setAttribute("height", y[1] - y[0] + 1);
+      const over = y[0] < 0 || x[0] < 0 || y[1] >= height || x[1] >= width;
+      return ` sees ${y[1] - y[0] + 1} × ${x[1] - x[0] + 1} pixels: rows ${y[0]} to ${y[1]}, columns ${x[0]} to ${x[1]}`
+        .replaceAll("-", "\u2212") + (over ? ", so over the border of the image, into the padding." : ".");
+    }
+
+    function show() {
+      const layer = shown.layers[chosen.layer];
+      picture.setAttribute("href", shown.images[chosen.image].picture);
+      find(".choose").querySelectorAll("button").forEach((button, index) => {
+        button.setAttribute("aria-pressed", String(index === chosen.image));
+      });
+      find(".mapping").hidden = !layer.grid;
+      find(".row").disabled = find(".column").disabled = !layer.grid;
+      if (!layer.grid) {
+        glow.removeAttribute("href");
+        box.style.display = "none";
+        find("p.said").textContent = layer.unbounded
+          ? `${layer.name} has no map of units. Its field is unbounded: ${layer.unbounded}.`
+          : `${layer.name} has no map of units.`;
+        return;
+      }
+      chosen.row = Math.max(0, Math.min(layer.grid[0] - 1, chosen.row));
+      chosen.column = Math.max(0, Math.min(layer.grid[1] - 1, chosen.column));
+      find(".row").max = layer.grid[0] - 1;
+      find(".column").max = layer.grid[1] - 1;
+      find(".row").value = chosen.row;
+      find(".column").value = chosen.column;
+      drawMap(layer);
+      const sees = drawBox(layer);
+      const measured = drawGlow(layer);
+      glow.style.display = find(".glow").checked ? "" : "none";
+      const notes = layer.notes.length ? ` Note: ${layer.notes.join("; ")}.` : "";
+      find("p.said").textContent = `Unit (${chosen.row}, ${chosen.column}) of ${layer.name}${sees}${measured}${notes}`;
+    }
+
+    // A new layer starts with its middle unit, so that there is something to see.
+    function chooseLayer(index) {
+      chosen.layer = index;
+      const grid = shown.layers[index].grid || [1, 1];
+      [chosen.row, chosen.column] = grid.map((units) => Math.floor(units / 2));
+      show();
+    }
+
+    map.addEventListener("click", (event) => {
+      const { grid } = shown.layers[chosen.layer];
+      const area = map.querySelector("canvas").getBoundingClientRect();
+      chosen.row = Math.floor(((event.clientY - area.top) / area.height) * grid[0]);
+      chosen.column = Math.floor(((event.clientX - area.left) / area.width) * grid[1]);
+      show();
+    });
+    map.addEventListener("keydown", (event) => {
+      const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+      const step = steps[event.key];
+      if (!step) return;
+      event.preventDefault();
+      chosen.row += step[0];
+      chosen.column += step[1];
+      show();
+    });
+    for (const name of ["row", "column"]) {
+      find(`.${name}`).addEventListener("change", (event) => {
+        chosen[name] = Math.round(Number(event.target.value)) || 0;
+        show();
+      });
+    }
+    find(".layer").addEventListener("change", (event) => chooseLayer(Number(event.target.value)));
+    find(".glow").addEventListener("change", show);
+    find(".choose").querySelectorAll("button").forEach((button, index) => {
+      button.addEventListener("click", () => {
+        chosen.image = index;
+        show();
+      });
+    });
+    find(".layer").value = "0";
+    chooseLayer(0);
+  }
+
+  // Confusion of many classes: [true, answer, images]
+
+  function matrix(canvas, { classes, confusion }) {
+    const images = new Array(classes).fill(0);
+    confusion.forEach(([row, , count]) => (images[row] += count));
+    const share = new Float32Array(classes * classes);
+    confusion.forEach(([row, column, count]) => (share[row * classes + column] = count / images[row]));
+    paint(canvas, classes, classes, (i) => {
+      const right = i % (classes + 1) === 0;
+      return [...(right ? [36, 87, 179] : [201, 71, 31]), Math.round(255 * Math.sqrt(share[i]))];
+    });
+  }
+
+  document.querySelectorAll(".kernels").forEach((root) => kernels(root, data.runs[root.dataset.run].kernels));
+  document.querySelectorAll("table.sortable").forEach(sortable);
+  document.querySelectorAll(".fields").forEach((root) => fields(root, data.runs[root.dataset.run].fields));
+  document.querySelectorAll(".matrix").forEach((canvas) => matrix(canvas, data.runs[canvas.dataset.run].matrix));
+})();
