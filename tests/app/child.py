@@ -1,13 +1,22 @@
-"""What a training in the background runs: the program, in its folder, its output in files. See `Background`."""
+"""What a program in the background runs: itself, in its folder, its output in files. See `Background`."""
 
 import os
+import resource
 import sys
 
 from cnnlab.app import programs
 
-os.chdir(CWD)  # noqa: F821  (the names in capitals are given by the test)
-for number, path in ((1, OUT), (2, ERR)):  # noqa: F821
-    os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
-sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-sys.argv = ["train.py", *ARGUMENTS]  # noqa: F821
-programs.train()
+
+def main(asked: dict) -> None:
+    os.chdir(asked["CWD"])
+    for number, path in ((1, asked["OUT"]), (2, asked["ERR"])):
+        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    if asked["LARGEST_FILE"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["LARGEST_FILE"], asked["LARGEST_FILE"]))
+    sys.argv = asked["ARGUMENTS"]
+    getattr(programs, asked["PROGRAM"])()
+
+
+if __name__ == "child":
+    main(globals())

@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -21,7 +22,6 @@ from hydra.core.hydra_config import HydraConfig
 from cnnlab.app import programs
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu")
 # What a kill and a resume repeat: augmented, several epochs, a model of a few hundred parameters.
 SMALL = ("trainer.max_epochs=4", "trainer.accelerator=cpu", "data.rotation=10", "data.shift=1", "model.widths=[8]")
 PRELOADED = ["cnnlab.app.train", "cnnlab.data.module", "cnnlab.nn.small_cnn", "sklearn.datasets", "torchvision"]
@@ -86,15 +86,20 @@ def outside() -> Callable[..., Outcome]:
 
 
 class Background:
-    """A training in a process of its own, to be waited for or killed. Real, but with torch loaded beforehand."""
+    """A program in a process of its own, to be waited for or killed. Real, but with torch loaded beforehand.
 
-    def __init__(self, *arguments: object) -> None:
+    A write beyond `largest_file` bytes fails as on a full disk.
+    """
+
+    def __init__(self, *arguments: object, program: str = "train", largest_file: int = 0) -> None:
         self.out, self.err = (Path(f"{name}_{time.monotonic_ns()}.txt").absolute() for name in ("out", "err"))
         asked = {
-            "ARGUMENTS": [*map(str, arguments)],
-            "OUT": str(self.out),
-            "ERR": str(self.err),
-            "CWD": str(Path.cwd()),
+            "ARGUMENTS": [f"{program}.py", *map(str, arguments)],
+            "PROGRAM": program,
+            "LARGEST_FILE": largest_file,
+            "OUT": self.out,
+            "ERR": self.err,
+            "CWD": Path.cwd(),
         }
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(
@@ -125,11 +130,11 @@ class Background:
 
 @pytest.fixture
 def background() -> Iterator[Callable[..., Background]]:
-    """Start a training: `background("seed=3")`. What still runs at the end of the test is killed."""
+    """Start a program: `background("seed=3")`. What still runs at the end of the test is killed."""
     started: list[Background] = []
 
-    def start(*arguments: object) -> Background:
-        started.append(Background(*arguments))
+    def start(*arguments: object, **options: Any) -> Background:
+        started.append(Background(*arguments, **options))
         return started[-1]
 
     yield start

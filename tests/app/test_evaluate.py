@@ -21,12 +21,12 @@ def test_it_repeats_the_test_of_the_training(here: Callable, finished: Path) -> 
     assert summary["status"] == "completed"
     confusion = torch.tensor(summary["confusion"])
     assert confusion.trace() / confusion.sum() == pytest.approx(tested["test/accuracy"])
-    rows = list(csv.DictReader((outcome.folder / "classes.csv").open()))
+    rows = list(csv.DictReader((outcome.folder / "classes.csv").read_text().splitlines()))
     assert [row["class"] for row in rows] == summary["data"]["class_names"]
     assert [int(row["images"]) for row in rows] == confusion.sum(1).tolist()
     for index, row in enumerate(rows):
         assert float(row["recall"]) == pytest.approx(confusion[index, index] / confusion[index].sum())
-        assert float(row["precision"]) == pytest.approx(
+        assert float(row["precision"] or 0) == pytest.approx(
             confusion[index, index] / confusion[:, index].sum().clamp_min(1)
         )
     with Image.open(outcome.folder / "figures" / "confusion.png") as picture:
@@ -139,4 +139,4 @@ def test_the_folder_of_an_evaluation_is_no_training(here: Callable, finished: Pa
     assert here(f"run={finished}", "hydra.run.dir=tested", program="evaluate").status == 0
     outcome = here("resume=tested")
     assert outcome.status == 2
-    assert "no configuration of a training: it lacks model" in outcome.err
+    assert "no configuration of a training: it lacks data, model" in outcome.err

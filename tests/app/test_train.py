@@ -115,13 +115,11 @@ def test_a_sweep_ends_with_a_table_and_one_folder_a_job(here: Callable) -> None:
     jobs = sorted(path.name for path in outcome.folder.iterdir() if path.is_dir())
     models = ("edge_fixed", "edge_fixed", "edge_init", "edge_init")
     assert jobs == [f"{number}_{model}_digits_seed{number % 2}" for number, model in enumerate(models)]
-    table = outcome.out[outcome.out.rindex("sweep") :]
     for job in jobs:
-        (line,) = (line for line in table.splitlines() if job in line)
-        assert "completed" in line
+        (line,) = (line for line in outcome.out.splitlines() if job in line and "completed" in line)
         assert f"{summary(outcome.folder / job)['metrics']['test/accuracy']:.4f}" in line
         assert {"metrics.csv", "checkpoints/best.ckpt", "figures/curves.png"} <= files(outcome.folder / job)
-    assert len([path for path in Path("outputs").rglob("summary.json")]) == 4
+    assert len(list(Path("outputs").rglob("summary.json"))) == 4
 
 
 def test_a_job_that_fails_does_not_stop_the_others_of_a_sweep(here: Callable) -> None:
@@ -166,6 +164,14 @@ def test_early_stopping_stops(here: Callable) -> None:
     assert summary(outcome.folder)["epochs"] < 9
     assert not (outcome.folder / "figures").exists()
     assert "test/accuracy" not in summary(outcome.folder)["metrics"]
+
+
+def test_a_run_that_stops_within_its_first_epoch_is_tested_with_what_it_has(here: Callable) -> None:
+    outcome = here(*QUICK, "trainer.max_steps=3")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert summary(outcome.folder)["steps"] == 3
+    assert "test/accuracy" in summary(outcome.folder)["metrics"]
+    assert not (outcome.folder / "checkpoints" / "best.ckpt").exists()
 
 
 CHOICES = {
@@ -242,6 +248,7 @@ def test_images_left_out_are_named_in_the_summary(here: Callable) -> None:
     assert summary(outcome.folder)["data"]["skipped"] == ["root/train/cat/3.png"]
 
 
+@pytest.mark.filterwarnings("ignore:::torch")
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on CPU")
 def test_a_compiled_network_trains(here: Callable) -> None:
     outcome = here(*QUICK, "compile=true", "trainer.max_steps=1", "data.batch_size=64", "test=false", "figures=false")

@@ -21,7 +21,7 @@ def test_planted_dead_duplicate_and_negated_kernels_are_found_and_no_others(seed
     noise = random_kernels(16, 3, 5, 5, seed=seed + 1)
     kernels[4] = 3 * kernels[1] + 0.1 * noise[4]
     kernels[9] = -0.5 * kernels[2] + 0.02 * noise[9]
-    kernels[7], kernels[12] = 1e-4 * noise[7], 0
+    kernels[7], kernels[12] = 1e-4 * kernels[3], 0  # too weak to be a duplicate of 3
     found = layer_properties(kernels * scale)
     assert found.dead == (7, 12)
     assert [(pair.first, pair.second) for pair in found.duplicates] == [(1, 4)]

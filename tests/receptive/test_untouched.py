@@ -106,6 +106,14 @@ def test_a_module_without_memory_can_be_analysed() -> None:
     assert receptive_fields(network, (3, 9, 9))["1"].size == (3, 3)
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
+def test_a_module_made_in_inference_mode_can_be_analysed_and_a_lazy_one_is_an_error() -> None:
+    with torch.inference_mode():
+        assert receptive_fields(nn.Conv2d(3, 4, 5), (3, 9, 9))[""].size == (5, 5)
+    with pytest.raises(ValueError, match="run the network once"):
+        receptive_fields(nn.LazyConv2d(4, 3), (3, 9, 9))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_the_answer_and_the_generators_are_the_same() -> None:
     module = Busy()

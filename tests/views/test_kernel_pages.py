@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from cnnlab.filters import bank
 from cnnlab.filters.drift import drift
@@ -29,15 +31,29 @@ def mixed_kernels() -> torch.Tensor:
     return torch.cat([planted, 0.2 * random_kernels(8, 1, 3, 3), torch.zeros(1, 1, 3, 3)])
 
 
-def texts(figure: Figure) -> list[Text]:
-    return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+def drawn_texts(figure: Figure) -> list[tuple[str, Bbox, float]]:
+    """What stands on the figure: the text, its box in pixels, its size in points."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    found = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    unseen = {text for axes in figure.axes for text in unseen_labels(axes)}
+    return [(t.get_text(), t.get_window_extent(renderer), t.get_fontsize()) for t in found if t not in unseen]
+
+
+def unseen_labels(axes: Axes) -> list[Text]:
+    """Tick labels that exist and are not drawn: beyond the limits, or of axes that are switched off."""
+    labels = []
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        margin = 1e-6 * (high - low)
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+            if not axes.axison or not low - margin <= tick.get_loc() <= high + margin:
+                labels += [tick.label1, tick.label2]
+    return labels
 
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    shown = [text for text in texts(figure) if text.axes is None or text.axes.axison or text in text.axes.texts]
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
+    boxes = drawn_texts(figure)
     pairs = ((one, other) for index, one in enumerate(boxes) for other in boxes[index + 1 :])
     return [
         (one[0], other[0])
@@ -48,10 +64,8 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
 
 
 def outside(figure: Figure) -> list[str]:
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
     width, height = figure.bbox.width, figure.bbox.height
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts(figure)]
+    boxes = [(text, box) for text, box, _ in drawn_texts(figure)]
     return [name for name, box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
 
 
@@ -113,7 +127,7 @@ def test_zero_is_the_middle_of_every_scale_and_there_is_one_with_a_colour_bar(pi
 @pytest.mark.parametrize("name", NAMES)
 def test_all_text_can_be_read_lies_on_the_page_and_apart(pictures, name: str) -> None:
     for figure in pictures[name]:
-        assert min(text.get_fontsize() for text in texts(figure)) >= LEAST_POINTS
+        assert min(points for _, _, points in drawn_texts(figure)) >= LEAST_POINTS
         assert outside(figure) == []
         assert overlaps(figure) == []
 
@@ -216,3 +230,10 @@ def test_answers_are_drawn_over_their_own_largest_which_the_title_tells() -> Non
     assert figure.axes[0].texts[2].get_text() == f"b\nlargest {float(maps[1].abs().max()):.3g}"
     with pytest.raises(ValueError, match="at least one patch"):
         top_patches([[], []])
+
+
+def test_long_titles_are_cut_before_they_run_into_the_next_tile() -> None:
+    kernels = random_kernels(12, 1, 3, 3)
+    figure = kernel_pages(kernels, ["the kernel with a name of more than sixty characters " * 2] * 12)[0]
+    assert overlaps(figure) == []
+    assert figure.axes[0].texts[0].get_text().endswith("…")

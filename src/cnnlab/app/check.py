@@ -29,6 +29,7 @@ VALUES = {
     "early_stopping": int | None,
     "test": bool,
     "figures": bool,
+    "report": bool,
     "checkpoint": str,
     "channels": int,
     "classes": int,

@@ -50,7 +50,7 @@ def _first_layer(config: DictConfig, subject: Subject) -> Layer:
     if not hasattr(network, "first_layer_kernels"):
         name, kernels = next(iter(convolutions(network).items()))
         return Layer(subject.name, name, kernels, subject=subject)
-    name = "front_end" if hasattr(network, "front_end") else network.stem_name
+    name = "front_end" if hasattr(network, "front_end") else f"network.{network.stem_name}"
     kernels_KChw = network.first_layer_kernels().float()
     if config.run is None:
         return Layer(subject.name, name, kernels_KChw, subject=subject)

@@ -27,6 +27,8 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
         return _unreadable(error.override, text)
     if isinstance(error, OSError) and not isinstance(error, HydraException) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OmegaConfBaseException) and (refused := _refused_by_the_machine(error)):
+        return explain(refused, config_name, overrides, config_dir)
     if match := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(match[1].removesuffix("@"), config_name, overrides, config_dir)
     if match := re.search(r"Could not find '([^']+)'", text):
@@ -40,6 +42,13 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
         return " ".join(f"{text.splitlines()[0]}: {str(cause).splitlines()[0]}".split())
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("See https://hydra.cc")]
     return "\n".join(line for line in lines[:14] if "HYDRA_FULL_ERROR" not in line and "object_type=" not in line)
+
+
+def _refused_by_the_machine(error: BaseException | None) -> OSError | None:
+    """What lies behind an error of OmegaConf's: the folder of a run is made while `${new_folder:...}` is resolved."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _unreadable(override: str, reason: str) -> str:

@@ -1,5 +1,6 @@
 """The report job: one HTML page of one run or of several."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ def run(config: DictConfig, folder: Path) -> int:
     """`report.html` of one run in its own folder, of several in `folder`. Prints where it lies."""
     quiet_advice()
     folders = [find_run(given) for given in given_runs(config.run)]
+    folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     if len(folders) == 1 and {path.name for path in folder.iterdir()} <= PAPERS:
         shutil.rmtree(folder)  # the page goes beside what it shows
         with suppress(OSError):  # it holds other reports

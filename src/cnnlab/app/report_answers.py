@@ -4,13 +4,14 @@ N images, B batch, C channel, H, W image, K class, M images shown.
 """
 
 import base64
+import io
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
-from torchvision.io import encode_jpeg, encode_png
 
 MISTAKES = 24  # shown
 PICTURES = 6  # images to draw receptive fields on
@@ -102,11 +103,11 @@ def picture(image_CHW: Tensor, data: Any) -> str:
         scale = LARGEST_SIDE / max(image_CHW.shape[-2:])
         size = [max(1, round(side * scale)) for side in image_CHW.shape[-2:]]
         image_CHW = F.interpolate(image_CHW[None], size, mode="bilinear", antialias=True)[0]
-    pixels_CHW = (image_CHW * 255).round().to(torch.uint8)
-    small = max(pixels_CHW.shape[-2:]) <= SMALL
-    content = encode_png(pixels_CHW) if small else encode_jpeg(pixels_CHW, quality=88)
-    kind = "png" if small else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(content.numpy().tobytes()).decode()}"
+    pixels_HWC = (image_CHW * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    kind = "PNG" if max(pixels_HWC.shape[:2]) <= SMALL else "JPEG"
+    content = io.BytesIO()
+    Image.fromarray(pixels_HWC.squeeze(2) if pixels_HWC.shape[2] == 1 else pixels_HWC).save(content, kind, quality=88)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _loader(data: Any, split: str) -> Any:

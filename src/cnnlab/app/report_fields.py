@@ -149,8 +149,9 @@ def _heat(
     frames: list[str | None] = []
     for energy_HW in energy_UHW:
         peak = float(energy_HW.max())
-        small_HW = torch.nn.functional.avg_pool2d(energy_HW[None], shrink, ceil_mode=True)[0].sqrt()
-        frames.append(_text(small_HW / float(small_HW.max())) if peak > 0 else None)
+        if shrink > 1:
+            energy_HW = torch.nn.functional.avg_pool2d(energy_HW[None], shrink, ceil_mode=True)[0]
+        frames.append(_text((energy_HW / energy_HW.max()).sqrt()) if peak > 0 else None)
     return {"units": units, "frames": frames, "size": list(size), "inputs": inputs}
 
 

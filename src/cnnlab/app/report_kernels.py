@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.filters.drift import drift
-from cnnlab.filters.identify import identify
+from cnnlab.filters.identify import identify, null
 from cnnlab.filters.properties import properties
 from cnnlab.views.kernel_pages import called
 
@@ -49,7 +49,7 @@ def kernels(snapshots: dict[int, Tensor], names: list[str] | None, largest: int)
         "colours": [_text(_colours(frame, strongest)) for frame in kernels_TKChw] if coloured else None,
         "cosines": [[_rounded(cosine) for cosine in changes[epoch].cosines] for epoch in epochs],
         "rows": table(snapshots[epochs[-1]][:SHOWN], names, changes[epochs[-1]].cosines),
-        "null_95": identify(one[:1])[0].null_95,
+        "null_95": null(*one.shape[-2:])[1],
     }
 
 

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from cnnlab.app.pictures import save
 from cnnlab.app.subject import Subject
-from cnnlab.receptive import ReceptiveField, receptive_fields
+from cnnlab.receptive import ReceptiveField, check_layer, receptive_fields
 from cnnlab.receptive.capture import captured
 from cnnlab.receptive.stimuli import Box, Patch, maximise_activation, top_activating
 from cnnlab.views.responses import maximised_images, response_maps, top_patches
@@ -22,7 +22,8 @@ def draw_stimuli(config: DictConfig, subject: Subject, layer: str, figures: Path
     """responses.png, patches.png and maximised.png, of the first `config.units` units of `layer`."""
     inputs_NCHW = subject.inputs()[: max(config.inputs, 1)]
     fields = receptive_fields(subject.network, inputs_NCHW.shape[1:])
-    name = layer if layer in fields else next(key for key in fields if key.startswith(f"{layer}["))
+    name = next((key for key in fields if key == layer or key.startswith(f"{layer}[")), layer)
+    check_layer(fields, name)
     maps_1KYX = captured(subject.network, name, inputs_NCHW[:1]).detach()
     if maps_1KYX.ndim != 4 or fields[name].grid is None:
         print(f"no responses are shown: {layer} has no map of units")

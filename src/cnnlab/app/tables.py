@@ -29,6 +29,8 @@ def print_results(metrics: dict[str, float], folder: Path) -> None:
         path = folder / "figures" / f"{picture}.png"
         if path.is_file():
             table.add_row(picture, str(path))
+    if (folder / "report.html").is_file():
+        table.add_row("report", str(folder / "report.html"))
     _print(table)
 
 

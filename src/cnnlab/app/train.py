@@ -75,30 +75,44 @@ def _train(config: DictConfig, folder: Path, record: RunRecord | RunFacts, resum
     steps_before = resumed["global_step"] if resumed else 0
     with bugs_stand_out(lambda: trainer.global_step > steps_before):
         fit(task, data, trainer, last if resumed else None, config.compile, config.channels_last)
-    if trainer.is_global_zero:
-        _finish(config, folder, record, task, data, trainer)
+    _finish(config, folder, record, task, data, trainer)
 
 
 def _finish(config: DictConfig, folder: Path, record: RunRecord | RunFacts, task: Any, data: Any, trainer: Any) -> None:
-    """Test, tell, draw."""
-    metrics = last_epoch(folder / "metrics.csv")
-    best = folder / "checkpoints" / "best.ckpt"
-    tested = config.test and data.has_test and best.is_file()
-    if tested:
+    """Test, which all processes do together; the first one then draws and tells."""
+    # A run that stops within its first epoch has validated nothing, so that nothing is best.
+    files = [path for name in ("best", "last") if (path := folder / "checkpoints" / f"{name}.ckpt").is_file()]
+    tested = {}
+    if config.test and data.has_test and files:
         data.setup("test")
-    with bugs_stand_out(lambda: True):
-        if tested:
-            metrics |= score(task, data, trainer, best)
-        record.add(
-            metrics=metrics,
-            epochs=trainer.current_epoch,
-            steps=trainer.global_step,
-            images_per_second=metrics.get("images_per_second"),
-        )
-        if config.figures and not trainer.fast_dev_run:
+        with bugs_stand_out(lambda: True):
+            tested = score(task, data, trainer, files[0])
+    if not trainer.is_global_zero:
+        return
+    metrics = last_epoch(folder / "metrics.csv") | tested
+    record.add(
+        metrics=metrics,
+        epochs=trainer.current_epoch,
+        steps=trainer.global_step,
+        images_per_second=metrics.get("images_per_second"),
+    )
+    if config.figures and not trainer.fast_dev_run:
+        with bugs_stand_out(lambda: True):
             draw_figures(folder, metrics)
     record.finish("completed", data=data.describe())
+    if config.get("report") and not trainer.fast_dev_run:
+        _report(folder)
     print_results(metrics, folder)
+
+
+def _report(folder: Path) -> None:
+    """The page, from what lies in the folder. The run is complete without it, so a failure is told of, no more."""
+    from cnnlab.app.report import make_report  # it evaluates, which takes `bugs_stand_out` from here
+
+    try:
+        make_report([folder], folder / "report.html")
+    except Exception as error:
+        print(f"cnnlab: there is no report.html: {error}; try scripts/report.py run={folder}", file=sys.stderr)
 
 
 def last_epoch(path: Path) -> dict[str, float]:

@@ -26,6 +26,8 @@ def fits(value: Any, wanted: Any) -> bool:
         return isinstance(value, dict)
     if isinstance(origin, type) and issubclass(origin, Collection):
         return isinstance(value, list) and all(fits(one, inside[0]) for one in value)
+    if wanted is Any:
+        return True
     if wanted in (int, float):
         return isinstance(value, int if wanted is int else (int, float)) and not isinstance(value, bool)
     if wanted is Path:

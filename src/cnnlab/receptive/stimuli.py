@@ -6,14 +6,19 @@ Y and X places on the layer's map. The module is left as it was: mode, gradients
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+
+class _Reached(Exception):  # noqa: N818 - not an error: it ends the forward pass
+    """The layer has answered."""
+
+
+DRAWS = 32  # images of noise of which gradient ascent starts from the best
 Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels, bottom and right excluded
 
 
@@ -57,8 +62,8 @@ def top_activating(
     seen = 0
     with _undisturbed(module), torch.no_grad(), _recorded(module, layer) as answers:
         for images_BCHW, labels_B in batches:
-            module(images_BCHW.to(_device_of(module)))
-            map_BKYX = _last_map(answers, layer)
+            _forward(module, images_BCHW.to(_device_of(module)))
+            map_BKYX = _map_of(answers, layer)
             kept = kept or [[] for _ in range(map_BKYX.shape[1])]
             for unit, found in enumerate(kept):
                 found += _strongest(map_BKYX[:, unit], images_BCHW, labels_B, seen, box_of, count, per_image)
@@ -79,55 +84,58 @@ def maximise_activation(
     norm: float | None = None,
     steps: int = 256,
     rate: float = 0.05,
-    l2: float = 0.0,
     smoothness: float = 0.0,
     jitter: int = 0,
     seed: int = 0,
 ) -> Maximised:
     """An image (C, H, W) = `shape` that drives `unit` (a channel of `layer`) as far as gradient ascent gets.
 
-    Erhan, Bengio, Courville & Vincent 2009: the answer at the middle of the unit's map grows, minus `l2` times the mean
-    square and `smoothness` times the total variation of the image. The image stays on the sphere of length `norm`
-    about 0 (by default sqrt(CHW) / 4, a contrast of 1/4): activations grow with contrast, so only images of one length
-    compare. Each of `steps` goes up to 2 `rate` times that length along the gradient, less by a cosine down to 0;
-    `jitter` moves the image by up to so many pixels first. The image with the strongest answer on the way comes back.
-    ValueError for an unknown layer or unit. Where the gradient is zero (a dead unit) the image stays noise.
+    Erhan, Bengio, Courville & Vincent 2009: what grows is the answer at the middle of the unit's map, minus
+    `smoothness` times the total variation of the image (mean absolute difference of neighbours). Activations grow with
+    contrast, so the image stays on the sphere of length `norm` about 0 (by default sqrt(CHW) / 4, a contrast of 1/4),
+    which takes the place of a penalty on its square. Each of `steps` goes up to 2 `rate` times that length along the
+    gradient, less by a cosine down to 0; `jitter` moves the image by up to so many pixels first. The best image on the
+    way comes back. The start is the best of DRAWS images of noise, and where the gradient is zero (behind a ReLU that
+    is closed) noise is drawn anew: a unit that all noise leaves silent stays so. ValueError for an unknown layer or
+    unit.
     """
     generator = torch.Generator().manual_seed(seed)
     length = math.sqrt(math.prod(shape)) / 4 if norm is None else norm
-    image_1CHW = F.normalize(torch.randn(1, *shape, generator=generator).flatten(1), dim=1).view(1, *shape) * length
-    weight = next((p for p in module.parameters() if p.is_floating_point()), image_1CHW)
-    image_1CHW = image_1CHW.to(weight)
-    best_1CHW, course = image_1CHW, []
+    weight = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    course: list[float] = []
+    best_gain = -math.inf
+
+    def noise() -> Tensor:
+        return _on_sphere(torch.randn(1, *shape, generator=generator), length).to(weight)
+
+    def judged(image_1CHW: Tensor) -> tuple[Tensor, Tensor]:
+        _forward(module, image_1CHW)
+        answer = _middle(_map_of(answers, layer), layer, unit)
+        return answer, answer - smoothness * _total_variation(image_1CHW)
+
     with _undisturbed(module), torch.enable_grad(), _recorded(module, layer) as answers:
+        image_1CHW = max((noise() for _ in range(DRAWS)), key=lambda one: float(judged(one)[1]))
         for step in range(steps + 1):
-            answer, _ = _answer(module, answers, layer, unit, image_1CHW.detach())
-            if not course or answer > max(course):
-                best_1CHW = image_1CHW
+            answer, gain = (float(one) for one in judged(image_1CHW))
+            if not course or gain > best_gain:
+                best, best_gain = Maximised(image_1CHW[0], answer, ()), gain
             course.append(answer)
-            if step < steps:
-                moved = torch.randint(-jitter, jitter + 1, (2,), generator=generator).tolist()
-                pushed_1CHW = image_1CHW.roll(moved, (2, 3)).detach().requires_grad_()
-                _, gain = _answer(module, answers, layer, unit, pushed_1CHW)
-                gain = gain - l2 * pushed_1CHW.square().mean() - smoothness * _total_variation(pushed_1CHW)
-                (slope_1CHW,) = torch.autograd.grad(gain, pushed_1CHW)
-                slope_1CHW = slope_1CHW.roll([-one for one in moved], (2, 3))
-                pace = rate * length * (1 + math.cos(math.pi * step / steps))
-                image_1CHW = _on_sphere(image_1CHW + pace * _unit(slope_1CHW), length)
-    return Maximised(best_1CHW[0].detach().clone(), max(course), tuple(course))
+            moved = torch.randint(-jitter, jitter + 1, (2,), generator=generator).tolist()
+            pushed_1CHW = image_1CHW.roll(moved, (2, 3)).requires_grad_()
+            (slope_1CHW,) = torch.autograd.grad(judged(pushed_1CHW)[1], pushed_1CHW)
+            slope_1CHW = slope_1CHW.roll([-one for one in moved], (2, 3))
+            pace = rate * length * (1 + math.cos(math.pi * step / steps))
+            uphill_1CHW = _on_sphere(image_1CHW + pace * _unit(slope_1CHW), length)
+            image_1CHW = uphill_1CHW if slope_1CHW.any() else noise()
+    return replace(best, course=tuple(course))
 
 
-def _answer(
-    module: nn.Module, answers: list[Tensor], layer: str, unit: int, image_1CHW: Tensor
-) -> tuple[float, Tensor]:
-    """The unit's answer in the middle of its map, as a number and as a tensor to differentiate."""
-    module(image_1CHW)
-    map_1KYX = _last_map(answers, layer)
+def _middle(map_1KYX: Tensor, layer: str, unit: int) -> Tensor:
+    """The unit's answer in the middle of its map."""
     units, rows, columns = map_1KYX.shape[1:]
     if type(unit) is not int or not 0 <= unit < units:
         raise ValueError(f"layer {layer!r} has no unit {unit!r}; valid: 0 to {units - 1}")
-    gain = map_1KYX[0, unit, rows // 2, columns // 2]
-    return float(gain.detach()), gain
+    return map_1KYX[0, unit, rows // 2, columns // 2]
 
 
 def _strongest(
@@ -168,8 +176,14 @@ def _on_sphere(image: Tensor, length: float) -> Tensor:
     return _unit(image) * length
 
 
-def _last_map(answers: list, layer: str) -> Tensor:
-    """(B, K, Y, X) of the layer's last call, from (B, K) too; empties the list."""
+def _forward(module: nn.Module, image_BCHW: Tensor) -> None:
+    """Up to the recorded layer and no further: what lies behind it is most of the work."""
+    with suppress(_Reached):
+        module(image_BCHW)
+
+
+def _map_of(answers: list, layer: str) -> Tensor:
+    """(B, K, Y, X) of the layer's call, from (B, K) too; empties the list."""
     shape = tuple(getattr(answers[-1], "shape", ())) if answers else None
     if shape is None or len(shape) not in (2, 4):
         problem = "is not called in the forward pass" if shape is None else f"must answer (B, K, ...), got {shape}"
@@ -185,7 +199,7 @@ def _device_of(module: nn.Module) -> torch.device:
 
 @contextmanager
 def _recorded(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
-    """The outputs of the layer in the order of its calls; copies, since a ReLU behind it may work in place."""
+    """The output of the layer's first call, at which the forward pass ends."""
     layers = dict(module.named_modules())
     if layer not in layers:
         known = [name for name in layers if name]
@@ -197,7 +211,8 @@ def _recorded(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     def record(_module: nn.Module, _given: tuple, answer: object) -> None:
         if isinstance(answer, Mapping):  # several named results: the first is the one that the layer computes
             answer = next(iter(answer.values()))
-        answers.append(answer.clone() if isinstance(answer, Tensor) else answer)
+        answers.append(answer)
+        raise _Reached
 
     handle = layers[layer].register_forward_hook(record)
     try:

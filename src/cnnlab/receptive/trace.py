@@ -52,7 +52,8 @@ def receptive_fields(module: nn.Module, input_shape: Sequence[int]) -> dict[str,
             field = field_of(leaf.geometry, name or "the network itself")
             fields[key if len(found) == 1 else f"{key}[{path}]"] = field
 
-    with untouched(module), torch.no_grad(), _watched(module, recorder.layers, returned):
+    watched = _watched(module, recorder.layers, returned)
+    with untouched(module), torch.inference_mode(False), torch.no_grad(), watched:
         image = _example(module, input_shape, recorder)
         try:
             module(image)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _TABLES = ("_parameters", "_buffers", "_modules")
@@ -19,8 +20,12 @@ def untouched(module: nn.Module) -> Iterator[None]:
 
     Buffers are replaced by copies and put back; attributes that forward sets are reset; what forward writes
     into a parameter is undone. The generators of torch (all devices of the module), Python and NumPy are reset.
+    Raises ValueError for lazy layers: their first forward pass would make their weights.
     """
     parts = list(module.modules())
+    lazy = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if is_lazy(tensor)]
+    if lazy:
+        raise ValueError(f"lazy layers have no weights yet ({', '.join(lazy)}): run the network once first")
     attributes = [dict(part.__dict__) for part in parts]
     tables = [{name: dict(part.__dict__[name]) for name in _TABLES if _is_open(part, name)} for part in parts]
     parameters = list(module.parameters())
@@ -35,7 +40,8 @@ def untouched(module: nn.Module) -> Iterator[None]:
             if buffer is not None:
                 part._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
     # Graphs that wait for their backward pass hold weights by their version.
-    with torch.autograd._unsafe_preserve_version_counter((*parameters, *closed)):
+    counted = tuple(tensor for tensor in (*parameters, *closed) if not tensor.is_inference())
+    with torch.autograd._unsafe_preserve_version_counter(counted):
         try:
             with _random_state(parameters), guard:
                 yield

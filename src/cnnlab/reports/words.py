@@ -90,7 +90,8 @@ def _data(data: dict[str, Any]) -> str:
         return ""
     height, width = data.get("image_size") or (0, 0)
     kind = "grey" if data.get("channels") == 1 else "colour"
-    return f"{data.get('name')}: {len(data.get('class_names') or [])} classes, {height} \N{MULTIPLICATION SIGN} {width} pixels, {kind}"
+    classes = len(data.get("class_names") or [])
+    return f"{data.get('name')}: {classes} classes, {height} \N{MULTIPLICATION SIGN} {width} pixels, {kind}"
 
 
 def _parameters(summary: dict[str, Any]) -> str | None:

@@ -42,7 +42,8 @@ class RunCheckpoints(ModelCheckpoint):
             self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_epoch_end(trainer, pl_module)
+        if self.monitor is None or self.monitor in trainer.callback_metrics:  # an epoch cut short isn't validated
+            super().on_train_epoch_end(trainer, pl_module)
         self._save_last(trainer)
 
     @property

@@ -20,13 +20,16 @@ ADVICE = [
     "You are trying to `self.log..` but the logger",
     "Checkpoint directory .* exists and is not empty",
     "You're resuming from a checkpoint that ended before the epoch ended",
+    "It is recommended to use `self.log",
+    "torch.distributed.nn.functional.all_gather is deprecated",
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
     "Detected call of `lr_scheduler.step..` before `optimizer.step..`",
 ]
 
 
 def quiet_advice() -> None:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in ADVICE:
         warnings.filterwarnings("ignore", message=f".*{message}")
 

@@ -44,7 +44,7 @@ def called(match: Match) -> str:
         return "zero"
     if not match.significant:
         return "not named"
-    words = match.name.replace("_", " ").replace("gaussian d", "Gaussian ∂").replace("gaussian s", "Gaussian s")
+    words = match.name.replace("_", " ").replace("gaussian d", "Gaussian ∂").removeprefix("gaussian ")
     turn = "" if match.orientation is None else f" {match.orientation:.0f}°"
     return f"{'-' if match.sign < 0 else ''}{words}{turn}"
 

@@ -118,7 +118,7 @@
     const find = (what) => root.querySelector(what);
     const svg = find(".sight");
     const map = find(".map");
-    const margin = Math.ceil(Math.max(height, width) * 0.3);
+    const margin = Math.ceil(Math.max(height, width) * 0.25);
     svg.setAttribute("viewBox", `${-margin} ${-margin} ${width + 2 * margin} ${height + 2 * margin}`);
     const place = { x: 0, y: 0, width, height, preserveAspectRatio: "none" };
     const picture = element("image", { ...place, class: "picture" }, svg);
@@ -260,8 +260,14 @@
         show();
       });
     });
-    find(".layer").value = "0";
-    chooseLayer(0);
+    // The page opens at the deepest layer that still looks at a part of the image.
+    const part = ([first, last]) => last - first < 0.7 * Math.min(height, width);
+    const start = shown.layers.reduce((best, layer, index) => {
+      const spans = [layer.rows, layer.columns].map((all) => all && all[Math.floor(all.length / 2)]);
+      return spans.every((span) => span && part(span)) ? index : best;
+    }, 0);
+    find(".layer").value = String(start);
+    chooseLayer(start);
   }
 
   // Confusion of many classes: [true, answer, images]
