@@ -30,7 +30,7 @@ def state(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
 def test_a_run_leaves_the_documented_files_and_no_others(finished: Path) -> None:
     assert files(finished) == {
         ".lock", "config.yaml", "summary.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
-        "figures/kernels.png", "figures/curves.png", *(f"kernels/epoch_{epoch:04}.pt" for epoch in range(5)),
+        "report.html", "figures/kernels.png", "figures/curves.png", *(f"kernels/epoch_{epoch:04}.pt" for epoch in range(5)),
         *(f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")),
     }  # fmt: skip
     for name in ("kernels", "curves"):
@@ -213,6 +213,7 @@ def test_tensorboard_gets_its_events(here: Callable) -> None:
     assert {"val/accuracy", "test/accuracy"} <= set(found)
 
 
+@pytest.mark.filterwarnings("ignore")  # MLflow's own, about SQLAlchemy
 def test_mlflow_gets_its_run(here: Callable) -> None:
     pytest.importorskip("mlflow")
     pytest.importorskip("sqlalchemy")
