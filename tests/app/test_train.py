@@ -30,7 +30,8 @@ def state(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
 def test_a_run_leaves_the_documented_files_and_no_others(finished: Path) -> None:
     assert files(finished) == {
         ".lock", "config.yaml", "summary.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
-        "report.html", "figures/kernels.png", "figures/curves.png", *(f"kernels/epoch_{epoch:04}.pt" for epoch in range(5)),
+        "report.html", "figures/kernels.png", "figures/curves.png",
+        *(f"kernels/epoch_{epoch:04}.pt" for epoch in range(5)),
         *(f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")),
     }  # fmt: skip
     for name in ("kernels", "curves"):
