@@ -32,8 +32,8 @@ def page(finished: Path) -> RunPage:
 
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:
-    """A run that a test may spoil."""
-    return Path(shutil.copytree(finished, tmp_path / "copy"))
+    """A run that a test may spoil, without the report that its training made."""
+    return Path(shutil.copytree(finished, tmp_path / "copy", ignore=shutil.ignore_patterns("report.html")))
 
 
 def change_summary(folder: Path, **facts: object) -> None:
