@@ -1,7 +1,5 @@
 """The evaluation job: a checkpoint on a test split."""
 
-import csv
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ from cnnlab.app.assemble import build, build_data, check_trainer, try_forward
 from cnnlab.app.check import check
 from cnnlab.app.pictures import save
 from cnnlab.app.runs import find_checkpoint, find_run, read_checkpoint, read_config, recorded
-from cnnlab.app.tables import print_results, print_runs
+from cnnlab.app.tables import print_results, print_runs, write_csv
 from cnnlab.app.train import bugs_stand_out
 from cnnlab.nn.rebuilding import rebuild
-from cnnlab.reports.record import RunRecord, write_text
+from cnnlab.reports.record import RunRecord
 from cnnlab.training.fit import quiet_advice, score
 from cnnlab.training.task import ClassificationTask
 from cnnlab.views.confusion import confusion_matrix
@@ -49,7 +47,7 @@ def run(config: DictConfig, folder: Path) -> int:
         with bugs_stand_out(lambda: True):
             metrics = score(task, data, trainer, path)
         classes = per_class(task.test_confusion, about["class_names"])
-        _write_csv(classes, folder / "classes.csv")
+        write_csv(classes, folder / "classes.csv")
         save(confusion_matrix(task.test_confusion, about["class_names"]), folder / "figures" / "confusion.png")
         record.finish("completed", data=data.describe(), metrics=metrics, confusion=task.test_confusion.tolist())
     print_runs("classes", classes[:MOST_CLASSES])
@@ -98,11 +96,3 @@ def per_class(confusion_KK: Tensor, names: list[str]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -1,7 +1,5 @@
 """The kernel job: what the kernels of a layer are like, how they changed, and what they answer to."""
 
-import csv
-import io
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -12,13 +10,13 @@ from omegaconf import DictConfig
 from cnnlab.app.kernel_sources import Layer, layer_of
 from cnnlab.app.pictures import save
 from cnnlab.app.stimuli import draw_stimuli
-from cnnlab.app.tables import print_runs
+from cnnlab.app.tables import print_runs, write_csv
 from cnnlab.filters.drift import drift
 from cnnlab.filters.identify import Match, fit_gabor, identify
 from cnnlab.filters.layer import LayerProperties, layer_properties
 from cnnlab.filters.properties import KernelProperties, properties
 from cnnlab.filters.spectrum import spectrum
-from cnnlab.reports.record import RunRecord, write_text
+from cnnlab.reports.record import RunRecord
 from cnnlab.views.animation import kernel_animation
 from cnnlab.views.drift import drift_figure
 from cnnlab.views.kernel_pages import kernel_pages, kernel_titles, spectrum_pages, what_they_do
@@ -35,7 +33,7 @@ def run(config: DictConfig, folder: Path) -> int:
     like, matches = properties(layer.kernels_KChw), identify(layer.kernels_KChw)
     whole = layer_properties(layer.kernels_KChw)
     rows = _rows(layer, like, matches)
-    write_text(folder / "kernels.csv", _csv(rows))
+    write_csv(rows, folder / "kernels.csv")
     _draw(layer, like, matches, folder / "figures")
     _draw_changes(layer, folder)
     if layer.subject is not None and config.units > 0:
@@ -62,14 +60,6 @@ def _rows(layer: Layer, like: list[KernelProperties], matches: list[Match]) -> l
             {"kernel": index, "started_as": name, **asdict(one), **found, **null, **gabor, "cosine_to_start": change}
         )
     return rows
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _shown(row: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """The receptive-field job: every layer of a network, as table, JSON, CSV and pictures."""
 
-import csv
-import io
 import json
 import os
 from fractions import Fraction
@@ -13,7 +11,7 @@ from rich.progress import track
 
 from cnnlab.app.pictures import save
 from cnnlab.app.subject import Subject, subject_of
-from cnnlab.app.tables import print_runs
+from cnnlab.app.tables import print_runs, write_csv
 from cnnlab.receptive import EffectiveField, ReceptiveField, check_layer, effective_field, receptive_fields
 from cnnlab.reports.record import RunRecord, write_text
 from cnnlab.views import receptive as pictures
@@ -34,7 +32,7 @@ def run(config: DictConfig, folder: Path) -> int:
     chosen = list(config.layers) if config.layers else spread(fields)
     measured = measure(subject, chosen, config.inputs)
     rows = [{"layer": name or "(the network)", **row_of(field)} for name, field in fields.items()]
-    write_text(folder / "receptive_fields.csv", _csv(rows))
+    write_csv(rows, folder / "receptive_fields.csv")
     write_text(folder / "receptive_fields.json", json.dumps(_json(subject, shape, fields, measured), indent=2) + "\n")
     named = {name or "(network)": field for name, field in fields.items()}
     save(pictures.growth(named, shape[1:]), folder / "figures" / "growth.png")
@@ -99,14 +97,6 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         shown[name] = words[0] if words[0] == words[1] else " x ".join(words)
     shown["remarks"] = "; ".join(filter(None, (row["unbounded"] and f"unbounded: {row['unbounded']}", row["notes"])))
     return shown
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _json(subject: Subject, shape: tuple, fields: dict[str, ReceptiveField], measured: list[EffectiveField]) -> dict:

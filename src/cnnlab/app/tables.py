@@ -1,5 +1,7 @@
-"""Tables on the screen."""
+"""Tables, on the screen and as CSV."""
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from cnnlab.reports.record import write_text
 
 SHOWN = {
     "test/accuracy": "test accuracy",
@@ -42,6 +46,15 @@ def print_runs(title: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(escape(value) if isinstance(value, str) else _number(value) for value in row.values()))
     _print(table)
+
+
+def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+    """A header and a line for each of `rows`, which have the same keys; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def _print(table: Table) -> None:
