@@ -93,3 +93,10 @@ def test_a_mistake_is_one_message(here: Callable, program: str, arguments: tuple
     assert outcome.err.count("cnnlab: ") == 1
     assert "Traceback" not in outcome.err
     assert not Path("outputs").exists()
+
+
+def test_kernels_that_only_mirrored_borders_could_take_are_refused(here: Callable) -> None:
+    outcome = here('model.bank="gaussian(sigma=1, order=1, size=9)"')
+    assert outcome.status == 2
+    assert "kernels of 9x9 are larger than the images of 8x8" in outcome.err
+    assert not Path("outputs").exists()

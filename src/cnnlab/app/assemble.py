@@ -109,6 +109,7 @@ def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, 
     sizes: dict[str, Any] = {"in_channels": data.in_channels, "num_classes": data.num_classes}
     if "image_size" in inspect.signature(located).parameters:
         sizes["image_size"] = list(data.image_size)
+        check_kernel_size(kernels, data.image_size)
     network = located(bank=kernels, **values, **sizes)
     try_forward(network, data)
     about = describe(config._target_, {**values, **sizes}, kernels)
@@ -119,6 +120,15 @@ def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, 
         "image_size": list(data.image_size),
     }
     return network, about
+
+
+def check_kernel_size(bank: FilterBank, image_size: tuple[int, int]) -> None:
+    """Raises ValueError for kernels larger than the image: mirrored borders would take them, and mean nothing."""
+    (height, width), (tall, wide) = bank.kernels.shape[-2:], image_size
+    if height > tall or width > wide:
+        raise ValueError(
+            f"model.bank: kernels of {height}x{width} are larger than the images of {tall}x{wide}; take a smaller bank"
+        )
 
 
 @torch.no_grad()
