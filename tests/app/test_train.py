@@ -127,7 +127,7 @@ def test_a_job_that_fails_does_not_stop_the_others_of_a_sweep(here: Callable) ->
     outcome = here("-m", *QUICK, 'model.bank="sobel(size=99)",scharr,"gaussian(size=99)"')
     assert outcome.status == 1
     assert "job 0 failed: sobel: size=99" in outcome.err
-    assert "job 2 failed: model: images of 8x8" in outcome.err
+    assert "job 2 failed: model.bank: kernels of 99x99 are larger than the images of 8x8" in outcome.err
     assert "Traceback" not in outcome.err
     lines = [line for line in outcome.out.splitlines() if "_edge_init_digits_seed0" in line and "figures" not in line]
     assert ["failed" in line for line in lines[-3:]] == [True, False, True]
