@@ -16,7 +16,7 @@ BELOW = {
     "data": set(),
     "nn": {"filters"},
     "training": set(),
-    "studies": set(),
+    "studies": {"filters", "training"},
     "views": {"filters", "receptive"},
     "reports": {"views"},
     "app": {"filters", "receptive", "edges", "data", "nn", "training", "studies", "views", "reports"},

@@ -102,9 +102,8 @@ class Background:
             "CWD": Path.cwd(),
         }
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(
-            ["cnnlab.app.train", "cnnlab.data.module", "cnnlab.nn.small_cnn", "sklearn.datasets"]
-        )
+        jobs = ["cnnlab.app.train", "cnnlab.app.detect_edges"]
+        context.set_forkserver_preload([*jobs, "cnnlab.data.module", "cnnlab.nn.small_cnn", "sklearn.datasets"])
         child = str(Path(__file__).parent / "child.py")
         self.process = context.Process(target=runpy.run_path, args=(child, asked, "child"))
         self.process.start()

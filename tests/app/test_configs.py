@@ -38,7 +38,7 @@ def test_every_option_composes_and_passes_the_check(group: str, option: str) -> 
     if (group, option) == ("data", "image_data"):
         pytest.skip("the home of ImageData, which the others inherit from")
     more = ["data.root=somewhere"] if option == "image_folder" else []
-    if group in ("kernels", "subject"):
+    if group in ("kernels", "subject", "detector"):
         pytest.skip("of another program")
     config = composed(f"{group}={option}", *more)
     check(config, JOBS["train"])

@@ -1,5 +1,7 @@
 """Files of every kind come out as upright 8-bit grey or RGB. H height, W width, C channel."""
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.data.decode import decode
+from cnnlab.data.decode import MOST_PIXELS, as_float, decode, decode_deep, decode_float, large_pictures
 
 Writer = Callable[..., np.ndarray]
 
@@ -102,3 +104,124 @@ def test_scaling_down_averages(tmp_path: Path) -> None:
     checks_HW = (np.indices((32, 32)).sum(0) % 2 * 255).astype(np.uint8)
     small_HWC = decode(saved(tmp_path / "a.png", Image.fromarray(checks_HW)), (8, 8)).astype(int)
     assert np.abs(small_HWC[1:-1, 1:-1] - 127.5).max() < 8
+
+
+COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
+
+
+def deep_png(path: Path, value_HWC: np.ndarray, more: bytes = b"") -> Path:
+    """A PNG of 16 bits, written from the specification: Pillow writes 16 bits in grey only."""
+    height, width, channels = value_HWC.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, COLOUR_TYPES[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in value_HWC)
+    parts = chunk(b"IHDR", header) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    return path
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def deep(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_sixteen_bits_of_grey_are_kept_where_asked_for(tmp_path: Path, suffix: str) -> None:
+    value_HW = deep(6, 7)
+    value_HW[0, :3] = 1, 2, 65535  # 1 and 2 are the same in 8 bits
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(value_HW).save(path)
+    found = decode_deep(path)
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found[:, :, 0], value_HW)
+    assert len(np.unique(found)) > len(np.unique(decode(path)))
+
+
+def test_sixteen_bits_of_colour_are_kept_where_asked_for(tmp_path: Path) -> None:
+    value_HWC = deep(6, 7, 3)
+    path = deep_png(tmp_path / "a.png", value_HWC)
+    np.testing.assert_array_equal(decode_deep(path), value_HWC)
+    assert np.abs(decode(path) - value_HWC / 257).max() < 1
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8, 32773])
+def test_sixteen_bits_of_colour_tiff_are_kept(tmp_path: Path, compression: int) -> None:
+    cv2 = pytest.importorskip("cv2", reason="writes 16-bit TIFF in colour")
+    value_HWC = deep(40, 50, 3)
+    assert cv2.imwrite(str(tmp_path / "a.tif"), value_HWC[:, :, ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    np.testing.assert_array_equal(decode_deep(tmp_path / "a.tif"), value_HWC)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_see_through_pixels_of_sixteen_bits_show_white(tmp_path: Path, channels: int) -> None:
+    value_HWC = deep(5, 6, channels)
+    value_HWC[:2, :, -1] = 65535
+    value_HWC[2, :, -1] = 0
+    found = decode_deep(deep_png(tmp_path / "a.png", value_HWC)).astype(float)
+    opaque = value_HWC[:, :, -1:] / 65535
+    np.testing.assert_allclose(found, value_HWC[:, :, :-1] * opaque + 65535 * (1 - opaque), atol=0.51)
+    np.testing.assert_array_equal(found[:2], value_HWC[:2, :, :-1])
+    assert (found[2] == 65535).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_deep_pictures_are_turned_as_others_are(tmp_path: Path, orientation: int, channels: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    value_HWC = deep(3, 5, channels)
+    path = deep_png(tmp_path / "a.png", value_HWC, chunk(b"eXIf", exif.tobytes()[6:]))
+    plain = Image.fromarray((value_HWC // 257).astype(np.uint8).squeeze())
+    turned = decode(saved(tmp_path / "b.png", plain, exif=exif))
+    np.testing.assert_array_equal(decode_deep(path) // 257, turned)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA", "P", "1", "CMYK", "YCbCr"])
+def test_what_has_eight_bits_is_the_same_deep(tmp_path: Path, mode: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 8, 4), dtype=np.uint8), "RGBA")
+    image = noise if mode == "RGBA" else noise.convert("RGB").convert(mode)
+    path = saved(tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png"), image)
+    found = decode_deep(path)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, decode(path))
+
+
+def test_float_pixels_go_from_black_0_to_white_1(tmp_path: Path) -> None:
+    for name, dtype in (("a.png", np.uint8), ("b.png", np.uint16)):
+        white = np.iinfo(dtype).max
+        path = saved(tmp_path / name, Image.fromarray(np.array([[0, 1, white]], dtype=dtype)))
+        assert decode_float(path).dtype == np.float32
+        np.testing.assert_allclose(decode_float(path)[0, :, 0], [0, 1 / white, 1], rtol=1e-6)
+    assert as_float(np.array([65535], np.uint16)) == 1
+
+
+def test_a_colour_that_stands_for_nothing_shows_white(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[[10, 20, 30], [1, 2, 3]]], dtype=np.uint8))
+    assert decode(saved(tmp_path / "a.png", image, transparency=(1, 2, 3))).tolist() == [[[10, 20, 30], [255] * 3]]
+
+
+def bomb(path: Path, width: int, height: int) -> Path:
+    """The header of a huge PNG, and nothing behind it."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")))
+    return path
+
+
+@pytest.mark.parametrize("read", [decode, decode_deep])
+def test_more_pixels_than_memory_are_refused_by_the_header_alone(tmp_path: Path, read: Callable) -> None:
+    with large_pictures(), pytest.raises(ValueError, match=r"60000 x 40000 are 2400 million pixels, more than 537"):
+        read(bomb(tmp_path / "a.png", 60000, 40000))
+    assert MOST_PIXELS > 30000 * 15000
+
+
+def test_a_panorama_that_pillow_would_refuse_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "a.png", Image.new("1", (30000, 1000), 1))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000_000)
+    with pytest.raises(Image.DecompressionBombError):
+        decode(path)
+    with large_pictures():
+        assert decode_deep(path).shape == (1000, 30000, 1)
+    with pytest.raises(Image.DecompressionBombError):
+        decode(path)

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.receptive.stimuli import maximise_activation, top_activating
+from cnnlab.receptive.maximise import maximise_activation, maximise_activations
+from cnnlab.receptive.stimuli import top_activating
 
 
 def small_network(seed: int = 0) -> nn.Sequential:
@@ -46,6 +47,15 @@ def test_the_top_patches_are_those_of_a_search_through_all_answers(per_image: in
         for patch in patches:
             assert patch.label == labels[patch.image]
             assert float(maps[patch.image, unit][patch.place]) == pytest.approx(patch.activation, abs=1e-6)
+
+
+def test_some_units_have_the_patches_that_they_have_among_all() -> None:
+    network, data = small_network(), batches()
+    every = top_activating(network, "4", data, around, count=3)
+    some = top_activating(network, "4", data, around, count=3, units=[4, 1])
+    assert [[patch.activation for patch in patches] for patches in some] == [
+        [patch.activation for patch in every[unit]] for unit in (4, 1)
+    ]
 
 
 def test_a_patch_is_the_box_of_its_unit_and_answers_as_the_unit_did() -> None:
@@ -153,3 +163,26 @@ def test_mistakes_are_named_with_what_is_valid() -> None:
     lonely.forward = lambda image: lonely.inner(image)
     with pytest.raises(ValueError, match="is not called"):
         maximise_activation(lonely, "other", 0, (1, 8, 8))
+
+
+@pytest.mark.parametrize("options", [{}, {"jitter": 2, "smoothness": 3.0}])
+def test_several_units_at_once_go_their_way_as_each_alone(options: dict) -> None:
+    network = small_network()
+    with torch.no_grad():  # unit 1 never answers, so that its noise is drawn anew while the others climb
+        network[4].bias[1] -= 100
+    units, shape = [3, 1, 0], (1, 16, 16)
+    together = maximise_activations(network, "5", units, shape, steps=20, **options)
+    for unit, found in zip(units, together, strict=True):
+        alone = maximise_activation(network, "5", unit, shape, steps=20, **options)
+        assert found.course == pytest.approx(alone.course, rel=1e-4, abs=1e-5)
+        torch.testing.assert_close(found.image_CHW, alone.image_CHW, rtol=1e-3, atol=1e-4)
+    assert together[1].activation == 0
+    assert together[0].activation > together[0].course[0]
+
+
+def test_progress_is_told_step_by_step() -> None:
+    seen = []
+    maximise_activations(
+        small_network(), "0", [0, 1], (1, 8, 8), steps=5, watch=lambda steps: (seen.append(n) or n for n in steps)
+    )
+    assert seen == [0, 1, 2, 3, 4, 5]

@@ -1,6 +1,8 @@
 """The film of the kernels: every epoch on one scale, as a GIF always and as MP4 where ffmpeg is."""
 
+import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,29 @@ def test_the_film_has_a_frame_an_epoch_and_they_differ(tmp_path: Path, channels:
     assert len(set(frames)) == 4
 
 
-def test_ffmpeg_makes_a_second_film_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed: apt-get install ffmpeg")
+def test_the_second_film_plays_everywhere_and_shows_the_same_kernels(tmp_path: Path) -> None:
+    gif, mp4 = kernel_animation(snapshots(1), tmp_path / "kernels.gif")
+    asked = "stream=codec_name,pix_fmt,width,height,nb_read_frames"
+    told = subprocess.run(
+        ["ffprobe", "-v", "error", "-count_frames", "-show_entries", asked, "-of", "json", str(mp4)],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    (stream,) = json.loads(told.stdout)["streams"]
+    assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
+    assert stream["width"] % 2 == stream["height"] % 2 == 0
+    assert int(stream["nb_read_frames"]) == 4 + 6, "an epoch each, then a second on the last"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(mp4), str(tmp_path / "f%d.png")], check=True)
+    with Image.open(gif) as film:
+        for index in range(4):
+            film.seek(index)
+            with Image.open(tmp_path / f"f{index + 1}.png") as frame:
+                drawn = frame.convert("L").crop((0, 0, *film.size))  # the film is padded to even sides
+                apart = [abs(a - b) for a, b in zip(drawn.tobytes(), film.convert("L").tobytes(), strict=True)]
+            assert sum(apart) / len(apart) < 4, "up to what both lose of the colours"
+
+
+def test_without_ffmpeg_there_is_one_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert kernel_animation(snapshots(1, 2), tmp_path / "kernels.gif") == [tmp_path / "kernels.gif"]
 

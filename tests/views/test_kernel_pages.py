@@ -13,7 +13,8 @@ from cnnlab.filters.drift import drift
 from cnnlab.filters.identify import identify
 from cnnlab.filters.properties import properties
 from cnnlab.filters.spectrum import spectrum
-from cnnlab.receptive.stimuli import Maximised, Patch
+from cnnlab.receptive.maximise import Maximised
+from cnnlab.receptive.stimuli import Patch
 from cnnlab.views.drift import drift_figure
 from cnnlab.views.kernel_pages import called, kernel_pages, kernel_titles, spectrum_pages, what_they_do
 from cnnlab.views.responses import maximised_images, response_maps, top_patches
@@ -230,6 +231,16 @@ def test_answers_are_drawn_over_their_own_largest_which_the_title_tells() -> Non
     assert figure.axes[0].texts[2].get_text() == f"b\nlargest {float(maps[1].abs().max()):.3g}"
     with pytest.raises(ValueError, match="at least one patch"):
         top_patches([[], []])
+
+
+def test_a_white_patch_has_a_frame_that_is_seen() -> None:
+    white = Patch(1.0, 0, 0, (0, 0), (0, 0, 2, 2), torch.ones(3, 2, 2))
+    figure = top_patches([[white, white], [white]])
+    shown = [axis for axis in figure.axes if axis.images]
+    assert len(shown) == 3
+    for axis in shown:
+        assert all(spine.get_visible() and spine.get_edgecolor()[:3] == (0.6,) * 3 for spine in axis.spines.values())
+        assert not axis.get_xticks().size
 
 
 def test_long_titles_are_cut_before_they_run_into_the_next_tile() -> None:

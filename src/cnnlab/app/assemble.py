@@ -1,6 +1,5 @@
 """From a checked configuration to the objects that do the work. What can't work is refused before the first step."""
 
-import importlib
 import inspect
 import os
 import shutil
@@ -14,19 +13,20 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from torch import nn
 
-from cnnlab.app.check import check_arguments, check_class, check_targets, nearest
+from cnnlab.app.classes import read as read_class
 from cnnlab.app.values import fits
+from cnnlab.data.module import ImageData
 from cnnlab.filters import FilterBank, bank
 from cnnlab.filters.expression import needs_patches, patch_size
 from cnnlab.nn.rebuilding import describe
 from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints
 from cnnlab.training.checkpoint_io import WholeFiles
 from cnnlab.training.metrics_csv import EpochLines, MetricsCsv
-from cnnlab.training.task import ClassificationTask
+from cnnlab.training.network_task import NetworkTask
 
 PATCHES = 20_000  # windows of training images behind a bank that is learned from them
 PATCH_SIZE = 3  # side of such a window, pixels, where the bank names no size
@@ -58,28 +58,7 @@ def build(group: str, config: DictConfig, **objects: Any) -> Any:
 
 def read(group: str, config: DictConfig) -> tuple[type, dict[str, Any]]:
     """The class that `config` names and its arguments, checked by name and type."""
-    check_targets(config)
-    located = locate(config._target_)
-    check_class(config._target_, located)
-    if not issubclass(located, KINDS[group]):
-        raise ValueError(f"{group}: {config._target_} is no {KINDS[group].__name__}")
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    values = {str(key): value for key, value in plain.items() if key not in ("_target_", "_partial_", "_convert_")}
-    check_arguments(group, located, {name: value for name, value in values.items() if name != "bank"})
-    return located, values
-
-
-def locate(target: str) -> Any:
-    """The class of this name, its package one of those allowed. Raises ValueError if there is none."""
-    module, _, name = target.rpartition(".")
-    try:
-        package = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"_target_: there is no {target}: {error}") from error
-    if not hasattr(package, name):
-        raise ValueError(f"_target_: there is no {name!r} in {module}{nearest(name, dir(package))}")
-    return getattr(package, name)
+    return read_class(group, config, KINDS[group])
 
 
 def build_data(config: DictConfig) -> LightningDataModule:
@@ -100,26 +79,38 @@ def build_bank(expression: str | None, data: Any, seed: int) -> FilterBank | Non
 
 
 def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for the data's channels and classes, and what a checkpoint must say of it to build it again."""
+    """The network for the data's channels and classes, and what a checkpoint must say of it to build it again.
+
+    A network that takes no `num_classes` draws boundaries, and so do data without classes.
+    """
     torch.manual_seed(seed)
     located, values = read("model", config)
     kernels = build_bank(values.pop("bank", None), data, seed)
     if not fits(kernels, typing.get_type_hints(located.__init__).get("bank")):
         raise ValueError(f"model.bank=null: {located.__name__} needs a bank; for random kernels take model=random_init")
-    sizes: dict[str, Any] = {"in_channels": data.in_channels, "num_classes": data.num_classes}
+    classifies = "num_classes" in inspect.signature(located).parameters
+    check_answers(classifies, data, located.__name__)
+    sizes: dict[str, Any] = {"in_channels": data.in_channels}
+    if classifies:
+        sizes["num_classes"] = data.num_classes
     if "image_size" in inspect.signature(located).parameters:
         sizes["image_size"] = list(data.image_size)
         check_kernel_size(kernels, data.image_size)
     network = located(bank=kernels, **values, **sizes)
     try_forward(network, data)
     about = describe(config._target_, {**values, **sizes}, kernels)
-    about |= {
-        "class_names": list(data.class_names),
-        "mean": list(data.mean),
-        "std": list(data.std),
-        "image_size": list(data.image_size),
-    }
+    about |= {"mean": list(data.mean), "std": list(data.std), "image_size": list(data.image_size)}
+    if classifies:
+        about["class_names"] = list(data.class_names)
     return network, about
+
+
+def check_answers(classifies: bool, data: Any, network: str) -> None:
+    """Raises ValueError for a classifier and photographs with boundaries, or the other way round."""
+    if classifies and not hasattr(data, "num_classes"):
+        raise ValueError(f"model: {network} tells classes apart, and {data.name} has boundaries; take model=edge_net")
+    if not classifies and isinstance(data, ImageData):
+        raise ValueError(f"model: {network} draws boundaries, and {data.name} has classes; take data=bsds500")
 
 
 def check_kernel_size(bank: FilterBank, image_size: tuple[int, int]) -> None:
@@ -144,8 +135,14 @@ def try_forward(network: nn.Module, data: Any) -> None:
         network.train()
 
 
-def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) -> ClassificationTask:
-    """Raises ValueError also for values that the optimizer or the schedule refuses."""
+def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) -> NetworkTask:
+    """Raises ValueError for a task that the network is not made for, and for values that the optimizer or the
+    schedule refuses."""
+    located, _ = read("task", config.task)
+    classifies = "class_names" in about
+    if classifies != ("class_names" in inspect.signature(located).parameters):
+        made_for = "classification_task" if classifies else "boundary_task"
+        raise ValueError(f"task: {type(network).__name__} is trained by task={made_for}")
     optimizer, schedule = build("optimizer", config.optimizer), build("schedule", config.schedule)
     try:
         tried = optimizer(list(network.parameters()))
@@ -159,11 +156,11 @@ def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) ->
         "task",
         config.task,
         network=network,
-        class_names=about["class_names"],
         optimizer=optimizer,
         schedule=schedule,
         seed=config.seed,
         about=about,
+        **({"class_names": about["class_names"]} if classifies else {}),
     )
 
 

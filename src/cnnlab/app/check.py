@@ -6,7 +6,7 @@ import json
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -22,6 +22,8 @@ GROUPS = {
     "cnnlab.app.receptive_fields": ("model",),
     "cnnlab.app.kernels": (),
     "cnnlab.app.report": (),
+    "cnnlab.app.detect_edges": ("detector",),
+    "cnnlab.app.benchmark_edges": (),
 }
 VALUES = {
     "compile": bool,
@@ -35,6 +37,21 @@ VALUES = {
     "classes": int,
     "inputs": int,
     "layers": list | None,
+    "attribution": list | None,
+    "overwrite": bool,
+    "pictures": bool,
+    "grey": bool,
+    "device": Literal["auto", "cpu", "cuda"],
+    "threads": int | None,
+    "detectors": list[str] | None,
+    "predictions": str | list[str] | None,
+    "limit": int | None,
+    "thresholds": int,
+    "tolerance": float,
+    "thin": bool,
+    "people": bool,
+    "resamples": int,
+    "processes": int | None,
 }
 
 
@@ -61,9 +78,10 @@ def check(config: DictConfig, job: str) -> None:
     patience = plain.get("early_stopping")
     if patience is not None and patience < 1:
         raise ValueError(f"early_stopping={patience}: at least 1 epoch, or null to go on to the end")
-    model = plain.get("model")
-    if isinstance(model, dict) and model.get("bank") is not None:
-        check_bank(model["bank"])
+    for group in ("model", "detector"):
+        chosen = plain.get(group)
+        if isinstance(chosen, dict) and chosen.get("bank") is not None:
+            check_bank(group, chosen["bank"])
 
 
 def check_targets(plain: Any, allowed: tuple[str, ...] = ALLOWED) -> None:
@@ -113,11 +131,11 @@ def check_types(prefix: str, wanted: Mapping[str, Any], values: Mapping[str, Any
             raise ValueError(f"{prefix}{name}={given}: expected {words or 'another value'}{near}")
 
 
-def check_bank(expression: Any) -> None:
+def check_bank(group: str, expression: Any) -> None:
     from cnnlab.filters.expression import check_expression
 
     if not isinstance(expression, str):
-        raise ValueError(f"a bank is given as text, such as model.bank=sobel; got {expression!r}")
+        raise ValueError(f"a bank is given as text, such as {group}.bank=sobel; got {expression!r}")
     check_expression(expression)
 
 

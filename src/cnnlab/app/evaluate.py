@@ -7,13 +7,14 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from cnnlab.app.assemble import build, build_data, check_trainer, try_forward
+from cnnlab.app.assemble import build, build_data, check_answers, check_trainer, try_forward
+from cnnlab.app.boundaries import benchmark
 from cnnlab.app.check import check
 from cnnlab.app.pictures import save
 from cnnlab.app.runs import find_checkpoint, find_run, read_checkpoint, read_config, recorded
 from cnnlab.app.tables import print_results, print_runs, write_csv
 from cnnlab.app.train import bugs_stand_out
-from cnnlab.nn.rebuilding import rebuild
+from cnnlab.nn.rebuilding import load, rebuild
 from cnnlab.reports.record import RunRecord
 from cnnlab.training.fit import quiet_advice, score
 from cnnlab.training.task import ClassificationTask
@@ -23,7 +24,8 @@ MOST_CLASSES = 40  # lines of the table on the screen
 
 
 def run(config: DictConfig, folder: Path) -> int:
-    """Test `config.run` and leave summary.json, classes.csv and figures/confusion.png in `folder`."""
+    """Test `config.run` and leave summary.json, a table and a picture in `folder`: classes.csv and
+    figures/confusion.png of a classifier, photographs.csv and figures/boundaries.png of boundaries."""
     quiet_advice()
     source = find_run(config.run)
     path = find_checkpoint(source, config.checkpoint)
@@ -36,24 +38,42 @@ def run(config: DictConfig, folder: Path) -> int:
     with recorded(record, folder):
         data = build_data(config.get("data") or trained.data)
         if not data.has_test:
-            raise ValueError(f"{data.name} has no test split; evaluate tests on one, such as test/<class>/*")
-        data.setup("test")
+            raise ValueError(_nothing_to_test(data))
         network = network_for(data, about)
-        data.normalise_like(about["mean"], about["std"])
-        task = ClassificationTask(network, about["class_names"], None, None, trained.seed, about)
-        trainer = build(
-            "trainer", config.trainer, logger=False, default_root_dir=str(folder), enable_progress_bar=False
-        )
-        with bugs_stand_out(lambda: True):
-            metrics = score(task, data, trainer, path)
-        classes = per_class(task.test_confusion, about["class_names"])
-        write_csv(classes, folder / "classes.csv")
-        save(confusion_matrix(task.test_confusion, about["class_names"]), folder / "figures" / "confusion.png")
-        record.finish("completed", data=data.describe(), metrics=metrics, confusion=task.test_confusion.tolist())
-    print_runs("classes", classes[:MOST_CLASSES])
-    print_results(metrics, folder)
+        test = _classes if "class_names" in about else _boundaries
+        facts = test(network, data, path, config, folder)
+        record.finish("completed", data=data.describe(), **facts)
+    print_results(facts["metrics"], folder)
     print(folder)
     return 0
+
+
+def _nothing_to_test(data: Any) -> str:
+    if hasattr(data, "benchmark"):
+        return f"{data.name} is scored on nothing; name a split, as in data.scored=val"
+    return f"{data.name} has no test split; evaluate tests on one, such as test/<class>/*"
+
+
+def _classes(network: nn.Module, data: Any, path: Path, config: DictConfig, folder: Path) -> dict[str, Any]:
+    """A classifier on the test split: metrics and confusion, for the record."""
+    about = read_checkpoint(path)["network"]
+    data.setup("test")
+    data.normalise_like(about["mean"], about["std"])
+    task = ClassificationTask(network, about["class_names"], None, None, 0, about)
+    trainer = build("trainer", config.trainer, logger=False, default_root_dir=str(folder), enable_progress_bar=False)
+    with bugs_stand_out(lambda: True):
+        metrics = score(task, data, trainer, path)
+    classes = per_class(task.test_confusion, about["class_names"])
+    write_csv(classes, folder / "classes.csv")
+    save(confusion_matrix(task.test_confusion, about["class_names"]), folder / "figures" / "confusion.png")
+    print_runs("classes", classes[:MOST_CLASSES])
+    return {"metrics": metrics, "confusion": task.test_confusion.tolist()}
+
+
+def _boundaries(network: nn.Module, data: Any, path: Path, config: DictConfig, folder: Path) -> dict[str, Any]:
+    """A network that draws boundaries on the benchmark: metrics, for the record."""
+    trainer = build("trainer", config.trainer, logger=False, default_root_dir=str(folder), enable_progress_bar=False)
+    return {"metrics": benchmark(load(path), data, trainer.strategy.root_device, folder)}
 
 
 def network_for(data: Any, about: dict[str, Any]) -> nn.Module:
@@ -66,6 +86,9 @@ def network_for(data: Any, about: dict[str, Any]) -> nn.Module:
 
 def _check_match(data: Any, about: dict[str, Any]) -> None:
     """Raises ValueError for data whose channels or number of classes the network was not made for."""
+    check_answers("class_names" in about, data, about["target"].rpartition(".")[2])
+    if "class_names" not in about:
+        return
     expected = (about["arguments"]["in_channels"], about["arguments"]["num_classes"])
     found = (data.in_channels, data.num_classes)
     if found != expected:

@@ -10,6 +10,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 PAPERS = (".hydra", ".lock", "config.yaml", "summary.json", "multirun.yaml")  # there before any work is done
+# A recipe may change values, but Hydra lets it choose no other options.
+USUAL_OPTIONS = {"task": "classification_task", "optimizer": "sgd"}
+OPTIONS_BY_DATA = {"bsds500": {"task": "boundary_task", "optimizer": "muon"}}
 RUN_FILES = (*PAPERS, "metrics.csv", "checkpoints", "kernels", "figures")
 
 
@@ -85,15 +88,21 @@ def _is_paper(folder: Path) -> bool:
 
 
 def what(choices: Mapping[str, str | None]) -> str:
-    """`edge_init_digits`: the chosen model and data, fit for a folder name."""
-    names = [str(choices[group]) for group in ("model", "data") if choices.get(group)]
+    """`edge_init_digits`: the chosen model, data and detector, fit for a folder name."""
+    names = [str(choices[group]) for group in ("model", "data", "detector") if choices.get(group)]
     return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(names)) or "run"
 
 
+def option_for(data: str, group: str) -> str:
+    """Which option of `task` or `optimizer` the data stand for where none is given."""
+    return OPTIONS_BY_DATA.get(data, {}).get(group) or USUAL_OPTIONS[group]
+
+
 def register_resolvers(folders: Folders) -> None:
-    """`${new_folder:...}` and `${what:...}` for the configurations.
+    """`${new_folder:...}`, `${what:...}` and `${option_for:...}` for the configurations.
 
     The cache belongs to the configuration and travels with it to the processes of a sweep: one run, one folder.
     """
     OmegaConf.register_new_resolver("new_folder", folders.new, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("what", what, replace=True)
+    OmegaConf.register_new_resolver("option_for", option_for, replace=True)

@@ -57,9 +57,19 @@ def _first_layer(config: DictConfig, subject: Subject) -> Layer:
     folder = find_run(config.run)
     bank = read_checkpoint(find_checkpoint(folder, config.checkpoint))["network"]["bank"]
     names = list(getattr(getattr(network, "front_end", None), "response_names", bank["names"] if bank else []))
-    snapshots = read_snapshots(folder / "kernels")
+    snapshots = _snapshots(folder)
     mine = {epoch: kept for epoch, kept in snapshots.items() if kept.shape == kernels_KChw.shape}
     return Layer(subject.name, name, kernels_KChw, names, mine, subject)
+
+
+def _snapshots(folder: Path) -> dict[int, Tensor]:
+    """Of the training; {}, and a line that says why, where they can't be read: the kernels are there without them."""
+    try:
+        return read_snapshots(folder / "kernels")
+    except Exception as error:  # torch has many words for a broken file
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+        print(f"no change during training is shown: the snapshots in {folder / 'kernels'} can't be read: {reason}")
+        return {}
 
 
 def convolutions(network: nn.Module) -> dict[str, Tensor]:

@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from rich.progress import track
+from torch import Tensor
 
+from cnnlab.app.attribution import draw_attribution
 from cnnlab.app.kernel_sources import Layer, layer_of
 from cnnlab.app.pictures import save
 from cnnlab.app.stimuli import draw_stimuli
 from cnnlab.app.tables import print_runs, write_csv
 from cnnlab.filters.drift import drift
-from cnnlab.filters.identify import Match, fit_gabor, identify
+from cnnlab.filters.identify import GaborFit, Match, fit_gabor, identify
 from cnnlab.filters.layer import LayerProperties, layer_properties
 from cnnlab.filters.properties import KernelProperties, properties
 from cnnlab.filters.spectrum import spectrum
+from cnnlab.receptive.attribution import check_methods
 from cnnlab.reports.record import RunRecord
 from cnnlab.views.animation import kernel_animation
 from cnnlab.views.drift import drift_figure
@@ -23,22 +27,30 @@ from cnnlab.views.kernel_pages import kernel_pages, kernel_titles, spectrum_page
 from cnnlab.views.tuning import match_pages, orientation_frequency
 
 MOST_ROWS = 64  # on the screen; kernels.csv has them all
+AT_ONCE = 64  # kernels described between two steps of the progress bar
 
 
 def run(config: DictConfig, folder: Path) -> int:
     """Leave kernels.csv, layer.json in the summary, figures/ and, for a run, the animation in `folder`."""
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
+    methods = list(config.attribution or [])
+    if methods:
+        check_methods(methods)
     layer = layer_of(config)
+    if methods and layer.subject is None:
+        raise ValueError("attribution: a bare file of weights gives no answers; give run=FOLDER or model=NAME")
     record = RunRecord(folder, source=layer.source, layer=layer.name, seed=config.seed)
-    like, matches = properties(layer.kernels_KChw), identify(layer.kernels_KChw)
+    like, matches, fits = describe(layer.kernels_KChw)
     whole = layer_properties(layer.kernels_KChw)
-    rows = _rows(layer, like, matches)
+    rows = _rows(layer, like, matches, fits)
     write_csv(rows, folder / "kernels.csv")
     _draw(layer, like, matches, folder / "figures")
     _draw_changes(layer, folder)
     if layer.subject is not None and config.units > 0:
         draw_stimuli(config, layer.subject, layer.name, folder / "figures")
-    shown = [_shown(row) for row in rows[:MOST_ROWS]]
+    if layer.subject is not None and methods:
+        draw_attribution(layer.subject, methods, folder / "figures" / "attribution.png")
+    shown = without_dashes([_shown(row) for row in rows[:MOST_ROWS]])
     print_runs(f"kernels of {layer.name} in {layer.source}, the first {len(shown)} of {len(rows)}", shown)
     _print_layer(whole, matches)
     record.finish("completed", kernels=len(rows), properties=_plain(whole))
@@ -46,10 +58,21 @@ def run(config: DictConfig, folder: Path) -> int:
     return 0
 
 
-def _rows(layer: Layer, like: list[KernelProperties], matches: list[Match]) -> list[dict[str, Any]]:
+def describe(kernels_KChw: Tensor) -> tuple[list[KernelProperties], list[Match], list[GaborFit | None]]:
+    """Properties, match and Gabor fit of each kernel."""
+    like, matches, fits = [], [], []
+    for part_KChw in track(kernels_KChw.split(AT_ONCE), description="kernels", transient=True):
+        like += properties(part_KChw)
+        matches += identify(part_KChw)
+        fits += fit_gabor(part_KChw)
+    return like, matches, fits
+
+
+def _rows(
+    layer: Layer, like: list[KernelProperties], matches: list[Match], fits: list[GaborFit | None]
+) -> list[dict[str, Any]]:
     """One row a kernel: properties, match with its null, Gabor fit, change since the first snapshot."""
     changes = drift(layer.snapshots)[-1].cosines if len(layer.snapshots) > 1 else [None] * len(like)
-    fits = fit_gabor(layer.kernels_KChw)
     rows = []
     for index, (one, match, fit, change) in enumerate(zip(like, matches, fits, changes, strict=True)):
         found = {f"match_{name}": value for name, value in asdict(match).items() if not name.startswith("null")}
@@ -69,6 +92,7 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
     named = row["match_name"] if row["match_significant"] else f"({row['match_name']}, no better than chance)"
     return {
         "kernel": str(row["kernel"]),
+        "started as": row["started_as"] or "-",
         "norm": number("norm"),
         "orientation": number("orientation", ".0f"),
         "cycles/px": number("frequency"),
@@ -80,6 +104,12 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         "chance, 95 %": number("null_95"),
         "cosine to start": number("cosine_to_start"),
     }
+
+
+def without_dashes(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Without the columns that have nothing to say: what a kernel started as is not known of every network."""
+    kept = [name for name in rows[0] if any(row[name] != "-" for row in rows)]
+    return [{name: row[name] for name in kept} for row in rows]
 
 
 def _print_layer(whole: LayerProperties, matches: list[Match]) -> None:

@@ -26,7 +26,8 @@ def draw_figures(folder: Path, metrics: dict[str, float]) -> None:
             points = [(int(row["epoch"]) + 1, float(row[column])) for row in rows if column in row]
             if points:
                 series[name] = points
-        panels[quantity] = series
+        if series or quantity == "loss":
+            panels[quantity] = series
     marks = {"accuracy": metrics["test/accuracy"]} if "test/accuracy" in metrics else None
     save(learning_curves(panels, marks), folder / "figures" / "curves.png")
 

@@ -21,3 +21,11 @@ def report() -> None:
 
 def kernels() -> None:
     launch(job="cnnlab.app.kernels", config_name="kernels")
+
+
+def detect_edges() -> None:
+    launch(job="cnnlab.app.detect_edges", config_name="detect_edges")
+
+
+def benchmark_edges() -> None:
+    launch(job="cnnlab.app.benchmark_edges", config_name="benchmark_edges")

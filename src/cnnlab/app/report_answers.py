@@ -98,7 +98,11 @@ def chosen_images(data: Any, split: str) -> Chosen:
 def picture(image_CHW: Tensor, data: Any) -> str:
     """A normalised image as a data URI: PNG where it is small, else JPEG of at most LARGEST_SIDE pixels."""
     mean_C11, std_C11 = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
-    image_CHW = (image_CHW.float() * std_C11 + mean_C11).clamp(0, 1)
+    return as_uri((image_CHW.float() * std_C11 + mean_C11).clamp(0, 1))
+
+
+def as_uri(image_CHW: Tensor) -> str:
+    """An image in [0, 1], grey or colour, as a data URI."""
     if max(image_CHW.shape[-2:]) > LARGEST_SIDE:
         scale = LARGEST_SIDE / max(image_CHW.shape[-2:])
         size = [max(1, round(side * scale)) for side in image_CHW.shape[-2:]]

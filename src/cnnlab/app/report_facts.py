@@ -12,9 +12,10 @@ from cnnlab.app.assemble import build_data
 from cnnlab.app.check import check
 from cnnlab.app.evaluate import network_for
 from cnnlab.app.report_answers import answers, chosen_images
+from cnnlab.app.report_drawings import chosen_windows, drawings
 from cnnlab.app.report_fields import fields
 from cnnlab.app.report_kernels import kernel_names, kernels
-from cnnlab.app.runs import find_checkpoint, read_checkpoint, read_config
+from cnnlab.app.runs import find_checkpoint, load_weights, read_checkpoint, read_config
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.reports.page import RunPage
 from cnnlab.reports.record import read_summary
@@ -36,20 +37,26 @@ def gather(folder: Path, checkpoint: str, largest: int) -> RunPage:
     network = None
     if saved is not None:
         network = rebuild(saved["network"]).eval()
-        _load(network, saved["state_dict"], folder)
-    curves = _curves(folder)
+        load_weights(network, saved["state_dict"], folder)
+    curves = _or_sentence(missing, "curves", lambda: _curves(folder)) or {}
     if not curves:
-        missing["curves"] = "There is no metrics.csv with an epoch in it yet."
+        missing.setdefault("curves", "There is no metrics.csv with an epoch in it yet.")
     shown = _kernels(folder, network, saved, largest // 2, missing)
     data = _data(config, saved, missing)
-    told = None if data is None else answers(network, data, "test/accuracy" in (summary.get("metrics") or {}))
-    seen = None
-    if data is not None:
+    told = seen = drawn = None
+    if hasattr(data, "benchmark"):
+        drawn = _or_sentence(missing, "answers", lambda: drawings(network, data))
+        seen = _or_sentence(missing, "fields", lambda: fields(network, chosen_windows(data), largest // 2))
+    elif data is not None:
+        told = answers(network, data, "test/accuracy" in (summary.get("metrics") or {}))
         split = told["split"] if told else "validation"
         seen = _or_sentence(missing, "fields", lambda: fields(network, chosen_images(data, split), largest // 2))
-    if data is not None and told is None:
-        missing["answers"] = "The run has neither validation nor test images, so there is nothing to be wrong about."
-    return RunPage(folder.resolve().name, _short(folder), summary, curves, told, shown, seen, missing)
+        if told is None:
+            missing["answers"] = (
+                "The run has neither validation nor test images, so there is nothing to be wrong about."
+            )
+    name = folder.resolve().name
+    return RunPage(name, _short(folder), summary, curves, told, shown, seen, missing, drawn)
 
 
 def _saved(folder: Path, name: str) -> dict[str, Any] | None:
@@ -58,14 +65,6 @@ def _saved(folder: Path, name: str) -> dict[str, Any] | None:
         if name != "best" or (folder / "checkpoints" / f"{wanted}.ckpt").is_file():
             return read_checkpoint(find_checkpoint(folder, wanted))
     return None
-
-
-def _load(network: torch.nn.Module, weights: dict[str, Any], folder: Path) -> None:
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"the checkpoint in {folder} does not fit the network that it names: {reason}") from error
 
 
 def _curves(folder: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:

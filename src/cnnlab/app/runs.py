@@ -12,7 +12,7 @@ from cnnlab.app.check import nearest
 from cnnlab.reports.record import RunRecord, read_summary, write_text
 
 CONFIG = "config.yaml"
-NEEDED = {"target", "arguments", "bank", "class_names", "mean", "std"}  # of a checkpoint's "network"
+NEEDED = {"target", "arguments", "bank", "mean", "std"}  # of a checkpoint's "network"
 
 
 def is_first_process() -> bool:
@@ -57,7 +57,7 @@ def find_checkpoint(folder: Path, name: str) -> Path:
     for path in (folder / "checkpoints" / f"{name}.ckpt", Path(name)):
         if path.is_file():
             return path
-    there = sorted(path.stem for path in (folder / "checkpoints").glob("*.ckpt"))
+    there = sorted(path.stem for path in (folder / "checkpoints").glob("*.ckpt") if path.is_file())
     raise ValueError(f"there is no checkpoint {name!r} in {folder}; there are: {', '.join(there) or 'none'}")
 
 
@@ -68,13 +68,22 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise ValueError(f"{path} is no readable checkpoint: {reason}") from error
     if not isinstance(checkpoint, dict) or not {"network", "state_dict"} <= set(checkpoint):
         raise ValueError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
     if not isinstance(checkpoint["network"], dict) or not set(checkpoint["network"]) >= NEEDED:
         raise ValueError(f"{path} is no checkpoint of cnnlab: its 'network' lacks some of {', '.join(sorted(NEEDED))}")
     return checkpoint
+
+
+def load_weights(network: Any, weights: dict[str, Any], folder: Path) -> None:
+    """Put the weights of a checkpoint in `folder` into `network`. Raises ValueError if they don't fit."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"the checkpoint in {folder} does not fit the network that it names: {reason}") from error
 
 
 @contextmanager

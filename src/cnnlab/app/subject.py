@@ -12,14 +12,17 @@ from torch import Tensor, nn
 
 from cnnlab.app.assemble import build_data, build_network
 from cnnlab.app.check import check
-from cnnlab.app.runs import find_checkpoint, find_run, read_checkpoint, read_config
+from cnnlab.app.runs import find_checkpoint, find_run, load_weights, read_checkpoint, read_config
 from cnnlab.data.decode import decode
 from cnnlab.nn.rebuilding import rebuild
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network in evaluation mode; `images_NCHW` float32 in [0, 1]; what makes them the network's input."""
+    """A network in evaluation mode; `images_NCHW` float32 in [0, 1]; what makes them the network's input.
+
+    `class_names` are [] for a network that tells no classes.
+    """
 
     network: nn.Module
     trained: bool
@@ -27,6 +30,7 @@ class Subject:
     images_NCHW: Tensor
     mean_C11: Tensor
     std_C11: Tensor
+    class_names: list[str]
 
     def inputs(self) -> Tensor:
         """(N, C, H, W), normalised as the network was trained."""
@@ -69,7 +73,7 @@ def _of_run(config: DictConfig) -> Subject:
     checkpoint = read_checkpoint(find_checkpoint(folder, config.checkpoint))
     about = checkpoint["network"]
     network = rebuild(about)
-    network.load_state_dict(checkpoint["state_dict"])
+    load_weights(network, checkpoint["state_dict"], folder)
     trained = read_config(folder)
     check(trained, "cnnlab.app.train")
     channels, size = about["arguments"]["in_channels"], tuple(about["image_size"])
@@ -78,7 +82,9 @@ def _of_run(config: DictConfig) -> Subject:
     else:
         images_NCHW = fitted(photo(config.image, channels), size)[None]
     mean_C11, std_C11 = (torch.tensor(about[name]).float()[:, None, None] for name in ("mean", "std"))
-    return Subject(network.eval(), True, str(folder), images_NCHW, mean_C11, std_C11)
+    return Subject(
+        network.eval(), True, str(folder), images_NCHW, mean_C11, std_C11, list(about.get("class_names") or [])
+    )
 
 
 def _images_of(config: DictConfig, count: int, seed: int) -> Tensor:
@@ -106,7 +112,7 @@ def _of_model(config: DictConfig) -> Subject:
     mean_C11, std_C11 = (torch.tensor(about[name]).float()[:, None, None] for name in ("mean", "std"))
     published = bool(config.model.get("weights"))
     name = str(config.model.get("name", config.model._target_.split(".")[-1]))
-    return Subject(network.eval(), published, name, images_NCHW, mean_C11, std_C11)
+    return Subject(network.eval(), published, name, images_NCHW, mean_C11, std_C11, shape.class_names)
 
 
 def photo(path: str | None, channels: int) -> Tensor:

@@ -13,10 +13,14 @@ from rich.table import Table
 from cnnlab.reports.record import write_text
 
 SHOWN = {
+    "benchmark/ods": "boundary benchmark, ODS",
+    "benchmark/ois": "boundary benchmark, OIS",
+    "benchmark/ap": "boundary benchmark, AP",
     "test/accuracy": "test accuracy",
     "test/loss": "test loss",
     "test/calibration": "test calibration error",
     "val/accuracy": "validation accuracy, last epoch",
+    "val/loss": "validation loss, last epoch",
     "train/loss": "training loss, last epoch",
     "images_per_second": "images per second, training",
 }
@@ -29,7 +33,7 @@ def print_results(metrics: dict[str, float], folder: Path) -> None:
     for name, words in SHOWN.items():
         if name in metrics:
             table.add_row(words, _number(metrics[name]))
-    for picture in ("kernels", "curves"):
+    for picture in ("kernels", "curves", "boundaries"):
         path = folder / "figures" / f"{picture}.png"
         if path.is_file():
             table.add_row(picture, str(path))

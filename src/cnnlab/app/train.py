@@ -13,10 +13,13 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from cnnlab.app.assemble import build_data, build_network, build_task, build_trainer
+from cnnlab.app.boundaries import benchmark
 from cnnlab.app.pictures import draw_figures
 from cnnlab.app.runs import held, is_first_process, read_checkpoint, recorded
 from cnnlab.app.tables import print_results
+from cnnlab.nn.rebuilding import load
 from cnnlab.reports.record import RunRecord
+from cnnlab.training.boundary_task import BoundaryTask
 from cnnlab.training.fit import fit, quiet_advice, score
 from cnnlab.training.metrics_csv import COLUMNS, read_metrics
 from cnnlab.training.task import DivergenceError
@@ -84,9 +87,7 @@ def _finish(config: DictConfig, folder: Path, record: RunRecord | RunFacts, task
     files = [path for name in ("best", "last") if (path := folder / "checkpoints" / f"{name}.ckpt").is_file()]
     tested = {}
     if config.test and data.has_test and files:
-        data.setup("test")
-        with bugs_stand_out(lambda: True):
-            tested = score(task, data, trainer, files[0])
+        tested = _test(task, data, trainer, files[0], folder)
     if not trainer.is_global_zero:
         return
     metrics = last_epoch(folder / "metrics.csv") | tested
@@ -103,6 +104,20 @@ def _finish(config: DictConfig, folder: Path, record: RunRecord | RunFacts, task
     if config.get("report") and not trainer.fast_dev_run:
         _report(folder)
     print_results(metrics, folder)
+
+
+def _test(task: Any, data: Any, trainer: Any, checkpoint: Path, folder: Path) -> dict[str, float]:
+    """A classifier on the test split; a network that draws boundaries on the benchmark, in the first process."""
+    if not isinstance(task, BoundaryTask):
+        data.setup("test")
+        with bugs_stand_out(lambda: True):
+            return score(task, data, trainer, checkpoint)
+    if not trainer.is_global_zero or trainer.fast_dev_run:
+        return {}
+    scores = benchmark(load(checkpoint), data, trainer.strategy.root_device, folder)
+    for logger in trainer.loggers:
+        logger.log_metrics({**scores, "epoch": trainer.current_epoch}, step=trainer.global_step)
+    return scores
 
 
 def _report(folder: Path) -> None:

@@ -1,12 +1,27 @@
-"""One image file -> one uint8 array, through Pillow. H height, W width, C channel (1 grey, 3 colour)."""
+"""One image file -> one array, through Pillow. H height, W width, C channel (1 grey, 3 colour).
 
+`decode` gives 8 bits, as networks are trained on; `decode_deep` keeps the 16 bits of a file that has them.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+MOST_PIXELS = 2**29  # 32768 x 16384: a larger picture is refused before it is unpacked
 _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"}
 _SEE_THROUGH = {"LA", "La", "PA", "RGBA", "RGBa"}
+_SWAPPED = "B" if sys.byteorder == "little" else "L"
+# Pillow's raw modes of 16 bits a channel, of which it keeps the high byte -> the one that keeps the low byte.
+_OTHER_BYTE = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA")
+    for order, other in (("B", "L"), ("L", "B"), ("N", _SWAPPED))
+}
+_STRIPE = 1 << 22  # values at once, where a temporary copy in floating point is needed
 
 
 def decode(path: Path, size: tuple[int, int] | None = None, channels: int | None = None) -> np.ndarray:
@@ -14,12 +29,11 @@ def decode(path: Path, size: tuple[int, int] | None = None, channels: int | None
 
     size (h, w): scaled, antialiased, until it covers h x w, then cropped around the centre; None: as it is.
     channels: 1 or 3 converts; None keeps grey grey and gives everything else in RGB. See-through pixels are
-    laid over white, 16 bits become 8. Raises whatever Pillow raises on a broken file, and ValueError on a
-    picture whose range is not known (floating point, or more than 16 bits).
+    laid over white, 16 bits become 8. Of several frames or pages, the first. Raises whatever Pillow raises on a broken
+    file, and ValueError on a picture whose range is not known (floating point, or more than 16 bits) or that has more
+    than MOST_PIXELS.
     """
-    with Image.open(path) as opened:
-        opened.load()  # now, so that a truncated file fails here
-        image = _eight_bit(ImageOps.exif_transpose(opened))
+    image = _eight_bit(_upright(path))
     if channels is not None:
         image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and (image.height, image.width) != size:
@@ -28,21 +42,118 @@ def decode(path: Path, size: tuple[int, int] | None = None, channels: int | None
     return array[:, :, None] if array.ndim == 2 else array
 
 
+def decode_deep(path: Path) -> np.ndarray:
+    """Returns (H, W, C), uint16 if the file has 16 bits and uint8 otherwise; white is the largest value of the dtype.
+
+    Like `decode` in all else. 16 bits are kept from PNG, TIFF and PGM; other files in colour (PPM, JPEG 2000) come
+    with the 8 bits that Pillow reads.
+    """
+    colour_HWC = _deep_colour(path)
+    if colour_HWC is not None:
+        return colour_HWC
+    image = _upright(path)
+    if image.mode.startswith("I"):
+        return _sixteen_bits(image)[:, :, None]
+    array = np.asarray(_eight_bit(image))
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def decode_float(path: Path) -> np.ndarray:
+    """`decode_deep` as (H, W, C) float32 in [0, 1]."""
+    return as_float(decode_deep(path))
+
+
+def as_float(pixels_HWC: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 -> float32 in [0, 1], white 1."""
+    return pixels_HWC.astype(np.float32) / np.float32(np.iinfo(pixels_HWC.dtype).max)
+
+
+@contextmanager
+def large_pictures() -> Iterator[None]:
+    """Inside, Pillow's own limit (a warning from 89 million pixels on, an error from 179 on) is lifted; MOST_PIXELS
+    still holds. For a whole program: the limit belongs to the process."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _upright(path: Path, raw_mode: str | None = None) -> Image.Image:
+    """The picture in memory, whole, turned as its EXIF orientation says; raw_mode: read as if packed so."""
+    with Image.open(path) as opened:
+        _check_size(opened)
+        if raw_mode is not None:
+            opened.tile = [_packed_as(raw_mode, tile) for tile in opened.tile]
+        opened.load()  # now, so that a truncated file fails here
+        return ImageOps.exif_transpose(opened)
+
+
+def _check_size(opened: Image.Image) -> None:
+    """Raises ValueError for a picture that would fill the memory: a small file can unpack to anything."""
+    width, height = opened.size
+    if width * height > MOST_PIXELS:
+        million = f"{width * height / 1e6:.0f} million pixels, more than {MOST_PIXELS / 1e6:.0f} million"
+        raise ValueError(f"{width} x {height} are {million}; cut it into parts")
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Mode L for grey, RGB for everything else."""
     if image.mode == "F":
         raise ValueError("floating-point pixels have no fixed range; save it with 8 or 16 bits")
     if image.mode.startswith("I"):
-        return _from_sixteen_bits(np.asarray(image).astype(np.int64))
+        # 65535 = 255 * 257: white stays white.
+        return Image.fromarray(((_sixteen_bits(image).astype(np.int64) + 128) // 257).astype(np.uint8))
     grey = image.mode in _GREY
-    if image.mode in _SEE_THROUGH or (image.mode == "P" and "transparency" in image.info):
+    if image.mode in _SEE_THROUGH or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("L" if grey else "RGB")
 
 
-def _from_sixteen_bits(value_HW: np.ndarray) -> Image.Image:
+def _sixteen_bits(image: Image.Image) -> np.ndarray:
+    value_HW = np.asarray(image)
     if value_HW.size and (value_HW.min() < 0 or value_HW.max() > 65535):
         raise ValueError("pixels outside 0 .. 65535 have no fixed range; save it with 8 or 16 bits")
-    # 65535 = 255 * 257: white stays white.
-    return Image.fromarray(((value_HW + 128) // 257).astype(np.uint8))
+    return value_HW.astype(np.uint16)
+
+
+def _deep_colour(path: Path) -> np.ndarray | None:
+    """(H, W, C) uint16 of a PNG or TIFF of 16 bits in colour or with transparency; None for any other file.
+
+    Pillow keeps one byte of two. Read as if the order of the bytes were the other one, it keeps the other.
+    """
+    with Image.open(path) as opened:
+        _check_size(opened)
+        raw = {_raw_mode(tile) for tile in opened.tile}
+    if raw == {"LA;16B"}:
+        bytes_HW4 = np.asarray(_upright(path, "RGBA"))  # four bytes a pixel, as they stand in the file
+        return _over_white(bytes_HW4.view(">u2"))
+    if len(raw) != 1 or (kind := raw.pop()) not in _OTHER_BYTE:
+        return None
+    value_HWC = np.asarray(_upright(path)).astype(np.uint16) << 8
+    value_HWC |= np.asarray(_upright(path, _OTHER_BYTE[kind]))
+    return _over_white(value_HWC) if value_HWC.shape[2] == 4 else value_HWC
+
+
+def _raw_mode(tile: tuple) -> str:
+    """How the pixels of a part of a file are packed, in Pillow's words."""
+    return tile[3] if isinstance(tile[3], str) else tile[3][0] if tile[3] else ""
+
+
+def _packed_as(raw_mode: str, tile: tuple) -> tuple:
+    parts = (*tile[:3], raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:]))
+    return type(tile)(*parts) if hasattr(tile, "_fields") else parts  # its fields have names from Pillow 11 on
+
+
+def _over_white(pixels_HWC: np.ndarray) -> np.ndarray:
+    """uint16, the last channel opaqueness -> the others over white, a stripe at a time."""
+    height, width, channels = pixels_HWC.shape
+    over_HWC = np.empty((height, width, channels - 1), np.uint16)
+    rows = max(1, _STRIPE // (width * channels))
+    for top in range(0, height, rows):
+        value_hWC = pixels_HWC[top : top + rows].astype(np.float32) / 65535
+        opaque_hW1 = value_hWC[:, :, -1:]
+        over_HWC[top : top + rows] = np.rint(65535 * (value_hWC[:, :, :-1] * opaque_hW1 + (1 - opaque_hW1)))
+    return over_HWC

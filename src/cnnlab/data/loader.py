@@ -43,7 +43,7 @@ class Finish:
 
 
 class EpochLoader:
-    """What both loaders share: passes are epochs, numbered from 0, and can be entered at any batch.
+    """What all loaders share: passes are epochs, numbered from 0, and can be entered at any batch.
 
     Iterating gives epoch 0, then 1, and so on; `set_epoch` chooses the next one. Lightning calls it, and
     saves and loads the state, so that a resumed fit goes on at the next batch.
@@ -51,11 +51,9 @@ class EpochLoader:
 
     batch_sampler = None  # Lightning looks for it beside `sampler`
 
-    def __init__(self, order: BatchOrder, finish: Finish, device: torch.device) -> None:
+    def __init__(self, order: BatchOrder, device: torch.device) -> None:
         self.order = order
         self.device = device
-        self._finish = finish
-        self._finish.to(device)
         self._epoch = 0
         self._position = (0, 0)  # epoch, batches given
         self._restored = False
@@ -88,8 +86,25 @@ class EpochLoader:
         self._restored = False
         self._epoch = epoch + 1
         self._position = (epoch, start)
-        for batch, (image_BCHW, label_B) in enumerate(self._raw_batches(epoch, start), start):
+        for batch, pair in enumerate(self._finished(epoch, start), start):
             self._position = (epoch, batch + 1)
+            yield pair
+
+    def _finished(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Finished batches on the device, from batch `start` on."""
+        raise AssertionError("each kind of loader reads its own batches")
+
+
+class LabelledLoader(EpochLoader):
+    """What the loaders of labelled images share: the batches at rest, and what finishes them."""
+
+    def __init__(self, order: BatchOrder, finish: Finish, device: torch.device) -> None:
+        super().__init__(order, device)
+        self._finish = finish
+        self._finish.to(device)
+
+    def _finished(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch, (image_BCHW, label_B) in enumerate(self._raw_batches(epoch, start), start):
             yield self._finish(image_BCHW, epoch, batch), label_B
 
     def _raw_batches(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -97,7 +112,7 @@ class EpochLoader:
         raise AssertionError("each kind of loader reads its own batches")
 
 
-class InMemoryLoader(EpochLoader):
+class InMemoryLoader(LabelledLoader):
     """Batches selected from one tensor; if that is not on `device`, each batch is moved there."""
 
     def __init__(self, images: TensorImages, order: BatchOrder, finish: Finish, device: torch.device) -> None:
@@ -111,7 +126,7 @@ class InMemoryLoader(EpochLoader):
             yield image_BCHW.to(self.device), self._label_N.index_select(0, index_B).to(self.device)
 
 
-class StreamingLoader(EpochLoader):
+class StreamingLoader(LabelledLoader):
     """Batches read by worker processes while the device works; the same batches as in memory."""
 
     def __init__(self, images: Images, order: BatchOrder, finish: Finish, device: torch.device, workers: int) -> None:

@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     ORDER = 4
     AUGMENTATION = 5
     PATCHES = 6
+    CORRUPTION = 7
 
 
 def mixed(*values: int) -> int:

@@ -56,8 +56,13 @@ def dictionary(height: int, width: int) -> tuple[Entry, ...]:
     middle), dct.
     """
     entries: list[Entry] = []
+    rows_RN, owner_R = torch.empty(0, height * width, dtype=torch.float64), torch.empty(0, dtype=torch.int64)
     for entry in _candidates(height, width):
-        if not any(_holds(known, entry) for known in entries):
+        inside_LR = (entry.span_LN @ rows_RN.T).square()
+        held_LE = torch.zeros(len(inside_LR), len(entries), dtype=torch.float64).index_add_(1, owner_R, inside_LR)
+        if not (held_LE > (1 - 1e-6) ** 2).all(0).any():
+            rows_RN = torch.cat([rows_RN, entry.span_LN])
+            owner_R = torch.cat([owner_R, owner_R.new_full((len(entry.span_LN),), len(entries))])
             entries.append(entry)
     return tuple(entries)
 
@@ -160,8 +165,3 @@ def _entry(family: str, name: str, kernels_Lhw: Tensor) -> Entry:
     span_LN = F.normalize(kernels_Lhw.double().flatten(1), dim=1)
     assert len(span_LN) == 1 or abs(float(span_LN[0] @ span_LN[1])) < 1e-9, f"{name}: dy and dx are orthogonal"
     return Entry(family, name, span_LN)
-
-
-def _holds(known: Entry, entry: Entry) -> bool:
-    inside_LL = entry.span_LN @ known.span_LN.T
-    return bool((torch.linalg.vector_norm(inside_LL, dim=1) > 1 - 1e-6).all())

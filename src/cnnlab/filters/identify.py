@@ -17,6 +17,7 @@ from torch import Tensor
 from cnnlab.filters.dictionary import dictionary
 from cnnlab.filters.properties import principal_maps
 from cnnlab.filters.shapes import FREE_GABOR, GABOR, GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, LOG, SADDLE, Shape, fit
+from cnnlab.filters.threads import one_thread
 
 SMALLEST = 5  # pixels: from this side on there are shapes with a scale of their own
 RANDOM_KERNELS = 300  # of the null
@@ -84,13 +85,14 @@ class GaborFit:
     r2: float
 
 
+@one_thread()
 def identify(kernels_KChw: Tensor) -> list[Match]:
     """The best match of each kernel. Kernels of several channels are compared by their principal map.
 
     Of all matches the one with the lowest log(1 - R²) + k log N / (N - k - 2) wins, k the numbers its family chooses
     freely (Schwarz's criterion for small samples: McQuarrie 1999, Stat. Probab. Lett. 44(1)): a Sobel kernel is a
-    Sobel kernel, though a Gabor function comes close to it. The first call for a size draws its null, one or two
-    seconds for 7 x 7. ValueError as in `properties`.
+    Sobel kernel, though a Gabor function comes close to it. The first call for a size draws its null: half a
+    second for 7 x 7, two seconds for 16 x 16. ValueError as in `properties`.
     """
     maps_Khw, _ = principal_maps(kernels_KChw)
     alive = maps_Khw.flatten(1).any(1)
@@ -118,6 +120,7 @@ def null(height: int, width: int) -> tuple[float, float]:
     return float(null_R.mean()), float(null_R.quantile(0.95))
 
 
+@one_thread()
 def fit_gabor(kernels_KChw: Tensor) -> list[GaborFit | None]:
     """The Gabor function nearest to each kernel's principal map in least squares; None for a kernel of zeros.
 
@@ -145,6 +148,7 @@ def _gabor_fit(parameters: list[float], coefficients: list[float], r2: float, sc
 
 
 @cache
+@one_thread()
 def _null_cosines(height: int, width: int) -> Tensor:
     """(R,) ascending."""
     generator = torch.Generator().manual_seed(1000 * height + width)

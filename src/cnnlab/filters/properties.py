@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnnlab.filters.spectrum import RESOLUTION, spectrum, tuning
+from cnnlab.filters.spectrum import RESOLUTION, spectrum, tunings
+from cnnlab.filters.threads import one_thread
 
 RANK_TOLERANCE = 1e-5  # singular values below this share of the first are rounding, of float32 weights too
 
@@ -44,6 +45,7 @@ class KernelProperties:
     bandwidth: float | None = None
 
 
+@one_thread()
 def properties(kernels_KChw: Tensor, resolution: int = RESOLUTION) -> list[KernelProperties]:
     """One `KernelProperties` a kernel; a kernel of zeros has its norm and rank 0 and None for the rest.
 
@@ -54,14 +56,14 @@ def properties(kernels_KChw: Tensor, resolution: int = RESOLUTION) -> list[Kerne
     waves_Kchw = _fewer_channels(kernels_KChw)
     spectra_KRR = spectrum(waves_Kchw, resolution)
     maps_Khw, share_K = principal_maps(kernels_KChw)
+    prefers = tunings(waves_Kchw, spectra_KRR)
     rows = []
     for index, kernel_Chw in enumerate(kernels_KChw):
         if not kernel_Chw.any():
             rows.append(KernelProperties(0.0))
             continue
-        prefers = tuning(waves_Kchw[index], spectra_KRR[index])
         shape = _shape(kernel_Chw, maps_Khw[index], float(share_K[index]))
-        rows.append(KernelProperties(**shape, **prefers._asdict()))
+        rows.append(KernelProperties(**shape, **prefers[index]._asdict()))
     return rows
 
 

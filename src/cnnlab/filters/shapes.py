@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 _ROUNDS = 30
-_AT_ONCE = 2**21  # numbers of a grid in memory
+_ENOUGH = 1e-6  # of a kernel's energy: who gains less has arrived
+_AT_ONCE = 2**18  # numbers of a grid at once: they stay in the processor's cache
 _NUDGE = 1e-5  # of a parameter, for its numerical derivative
 
 
@@ -50,16 +51,24 @@ def pixels(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def _gabor(parameters_MP: Tensor, height: int, width: int) -> Tensor:
-    """exp(-(u² + aspect² v²) / (2 sigma²)) times cos and sin of 2πu / wavelength, about (y, x): see `gabor.py`."""
-    angle_M11, wavelength_M11, sigma_M11, aspect_M11, *centre = parameters_MP[..., None, None].unbind(1)
+    """exp(-(u² + aspect² v²) / (2 sigma²)) times cos and sin of 2πu / wavelength, about (y, x): see `gabor.py`.
+
+    The wave is the product of one along y and one along x; the exponent is a square form in y and x.
+    """
+    angle_M1, wavelength_M1, sigma_M1, aspect_M1, *centre = parameters_MP.unsqueeze(-1).unbind(1)
     y_h, x_w = pixels(height, width)
-    y_Mh1, x_M1w = (y_h.unsqueeze(1) - centre[0], x_w - centre[1]) if centre else (y_h.unsqueeze(1), x_w)
-    cos_M11, sin_M11 = angle_M11.cos(), angle_M11.sin()
-    u_Mhw = x_M1w * cos_M11 + y_Mh1 * sin_M11
-    v_Mhw = y_Mh1 * cos_M11 - x_M1w * sin_M11
-    envelope_Mhw = torch.exp(-(u_Mhw**2 + (aspect_M11.exp() * v_Mhw) ** 2) / (2 * sigma_M11.exp() ** 2))
-    wave_Mhw = 2 * math.pi * u_Mhw / wavelength_M11.exp()
-    return torch.stack([envelope_Mhw * wave_Mhw.cos(), envelope_Mhw * wave_Mhw.sin()], dim=1).flatten(2)
+    y_Mh, x_Mw = (y_h - centre[0], x_w - centre[1]) if centre else (y_h, x_w)
+    cos_M1, sin_M1, stretch_M1 = angle_M1.cos(), angle_M1.sin(), (2 * aspect_M1).exp()
+    waves_M1, scale_M1 = 2 * math.pi / wavelength_M1.exp(), -1 / (2 * (2 * sigma_M1).exp())
+    down_Mh1 = (scale_M1 * (sin_M1**2 + stretch_M1 * cos_M1**2) * y_Mh**2).unsqueeze(2)
+    across_M1w = (scale_M1 * (cos_M1**2 + stretch_M1 * sin_M1**2) * x_Mw**2).unsqueeze(1)
+    tilt_Mh1 = (2 * scale_M1 * (1 - stretch_M1) * cos_M1 * sin_M1 * y_Mh).unsqueeze(2)
+    envelope_Mhw = torch.addcmul(down_Mh1 + across_M1w, tilt_Mh1, x_Mw.unsqueeze(-2)).exp_()
+    y_wave_Mh1, x_wave_M1w = (waves_M1 * sin_M1 * y_Mh).unsqueeze(2), (waves_M1 * cos_M1 * x_Mw).unsqueeze(1)
+    cos_y, sin_y, cos_x, sin_x = y_wave_Mh1.cos(), y_wave_Mh1.sin(), x_wave_M1w.cos(), x_wave_M1w.sin()
+    even_Mhw = (cos_y * cos_x).addcmul_(sin_y, sin_x, value=-1).mul_(envelope_Mhw)
+    odd_Mhw = (sin_y * cos_x).addcmul_(cos_y, sin_x).mul_(envelope_Mhw)
+    return torch.stack([even_Mhw, odd_Mhw], dim=1).flatten(2)
 
 
 def _taps(sigma_M: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,14 +144,19 @@ def fit(shape: Shape, kernels_Khw: Tensor, starts: int = 4) -> Fit:
 
 
 def _best_of_grid(shape: Shape, grid_MP: Tensor, kernels_Khw: Tensor, count: int) -> Tensor:
-    """(K, count) indices of the grid, the best first."""
+    """(K, count) indices of the grid, the best first. In float32: they are starts, no results."""
     height, width = kernels_Khw.shape[-2:]
-    kernels_KN = kernels_Khw.flatten(1)
-    held = []
-    for part_MP in grid_MP.split(max(1, _AT_ONCE // (height * width))):
-        frames_MLN = _orthonormal(shape.parts(part_MP, height, width))
-        held.append(sum((kernels_KN @ frames_MN.T).square() for frames_MN in frames_MLN.unbind(1)))
-    return torch.cat(held, dim=1).topk(count, dim=1).indices
+    kernels_KN = kernels_Khw.flatten(1).float()
+    held_Kc, index_Kc = kernels_KN.new_empty(len(kernels_KN), 0), torch.empty(len(kernels_KN), 0, dtype=torch.int64)
+    step = max(count, _AT_ONCE // max(height * width, len(kernels_KN)))
+    for first in range(0, len(grid_MP), step):
+        frames_MLN = _orthonormal(shape.parts(grid_MP[first : first + step], height, width)).float()
+        answers_KLM = torch.einsum("kn,mln->klm", kernels_KN, frames_MLN)
+        held_KM = answers_KLM.square_().sum(1)
+        part_Kc, where_Kc = held_KM.topk(min(count, held_KM.shape[1]), dim=1)
+        held_Kc, order_Kc = torch.cat([held_Kc, part_Kc], 1).topk(min(count, first + part_Kc.shape[1]), dim=1)
+        index_Kc = torch.cat([index_Kc, where_Kc + first], 1).gather(1, order_Kc)
+    return index_Kc
 
 
 def _range(name: str, side: int) -> tuple[Tensor, float, float]:
@@ -179,21 +193,50 @@ def _residual(shape: Shape, parameters_KP: Tensor, kernels_Khw: Tensor) -> Tenso
 
 
 def _refined(shape: Shape, start_KP: Tensor, kernels_Khw: Tensor, low_P: Tensor, high_P: Tensor) -> Tensor:
-    parameters_KP, damping_K11 = start_KP, torch.full((len(start_KP), 1, 1), 1e-2, dtype=torch.float64)
-    nudges_PP = torch.eye(len(low_P), dtype=torch.float64) * _NUDGE
-    rest_KN = _residual(shape, parameters_KP, kernels_Khw)
+    """Levenberg-Marquardt. A parameter that pushes against its bound stays there while the others go on; a kernel
+    is done once two rounds in a row gained it less than _ENOUGH of its energy."""
+    found_KP, place_K = start_KP.clone(), torch.arange(len(start_KP))  # of those below in all kernels
+    parameters_KP, kernels_KN = start_KP.clone(), kernels_Khw
+    rest_KN = _residual(shape, parameters_KP, kernels_KN)
+    slopes_KNP = _slopes(shape, parameters_KP, kernels_KN, rest_KN)
+    damping_K1, idle_K = torch.full((len(start_KP), 1), 1e-2, dtype=torch.float64), torch.zeros(len(start_KP))
     for _ in range(_ROUNDS):
-        moved = [_residual(shape, parameters_KP + nudge_P, kernels_Khw) for nudge_P in nudges_PP]
-        slopes_KNP = (torch.stack(moved, dim=-1) - rest_KN.unsqueeze(-1)) / _NUDGE
-        square_KPP = slopes_KNP.mT @ slopes_KNP
-        floor_K11 = square_KPP.diagonal(dim1=1, dim2=2).amax(1).clamp_min(1e-300)[:, None, None] * 1e-9
-        size_KPP = torch.diag_embed(square_KPP.diagonal(dim1=1, dim2=2)) + floor_K11 * torch.eye(len(low_P))
-        gradient_KP1 = slopes_KNP.mT @ rest_KN.unsqueeze(-1)
-        step_KP = torch.linalg.solve(square_KPP + damping_K11 * size_KPP, gradient_KP1)[..., 0].clamp(-0.5, 0.5)
+        step_KP = _step(slopes_KNP, rest_KN, damping_K1, parameters_KP <= low_P, parameters_KP >= high_P)
         tried_KP = (parameters_KP - step_KP).clamp(low_P, high_P)
-        left_KN = _residual(shape, tried_KP, kernels_Khw)
-        better_K1 = left_KN.square().sum(1, keepdim=True) < rest_KN.square().sum(1, keepdim=True)
+        left_KN = _residual(shape, tried_KP, kernels_KN)
+        gain_K = rest_KN.square().sum(1) - left_KN.square().sum(1)
+        better_K1 = (gain_K > 0).unsqueeze(1)
         parameters_KP = torch.where(better_K1, tried_KP, parameters_KP)
         rest_KN = torch.where(better_K1, left_KN, rest_KN)
-        damping_K11 = torch.where(better_K1.unsqueeze(-1), damping_K11 / 3, damping_K11 * 4).clamp(1e-9, 1e9)
-    return parameters_KP
+        damping_K1 = torch.where(better_K1, damping_K1 / 5, damping_K1 * 4).clamp(1e-9, 1e9)
+        idle_K = torch.where(gain_K > _ENOUGH * kernels_KN.square().sum((1, 2)), 0, idle_K + 1)
+        found_KP[place_K] = parameters_KP
+        on = ((idle_K < 2) | ((gain_K <= 0) & (damping_K1[:, 0] < 1e5))).nonzero()[:, 0]
+        if not len(on):
+            break
+        state = (place_K, parameters_KP, kernels_KN, rest_KN, slopes_KNP, damping_K1, idle_K, better_K1[:, 0])
+        place_K, parameters_KP, kernels_KN, rest_KN, slopes_KNP, damping_K1, idle_K, moved_K = (
+            one[on] for one in state
+        )
+        slopes_KNP[moved_K] = _slopes(shape, parameters_KP[moved_K], kernels_KN[moved_K], rest_KN[moved_K])
+    return found_KP
+
+
+def _slopes(shape: Shape, parameters_KP: Tensor, kernels_Khw: Tensor, rest_KN: Tensor) -> Tensor:
+    """(K, N, P): how the residual moves with each parameter."""
+    count, nudges_PP = parameters_KP.shape[1], torch.eye(parameters_KP.shape[1], dtype=torch.float64) * _NUDGE
+    nudged_JP = (parameters_KP.unsqueeze(1) + nudges_PP).flatten(0, 1)
+    moved_JN = _residual(shape, nudged_JP, kernels_Khw.repeat_interleave(count, 0))
+    return (moved_JN.unflatten(0, (-1, count)) - rest_KN.unsqueeze(1)).mT / _NUDGE
+
+
+def _step(slopes_KNP: Tensor, rest_KN: Tensor, damping_K1: Tensor, at_low_KP: Tensor, at_high_KP: Tensor) -> Tensor:
+    """(K, P), to be taken off the parameters; 0 for those that would leave their bounds."""
+    gradient_KP = (slopes_KNP.mT @ rest_KN.unsqueeze(-1))[..., 0]
+    free_KP = ~((at_low_KP & (gradient_KP > 0)) | (at_high_KP & (gradient_KP < 0)))
+    slopes_KNP = slopes_KNP * free_KP.unsqueeze(1)
+    square_KPP = slopes_KNP.mT @ slopes_KNP
+    size_KP = square_KPP.diagonal(dim1=1, dim2=2)
+    floor_K1 = size_KP.amax(1, keepdim=True).clamp_min(1e-300) * 1e-9
+    damped_KPP = square_KPP + torch.diag_embed(damping_K1 * (size_KP + floor_K1) + floor_K1 * ~free_KP)
+    return torch.linalg.solve(damped_KPP, gradient_KP * free_KP).clamp(-0.5, 0.5)

@@ -1,4 +1,5 @@
-"""Spectra of kernels. K kernels, C channels, h by w kernel sides, R frequencies on each axis, P points.
+"""Spectra of kernels. K kernels, C channels, h by w kernel sides, R frequencies on each axis, P points
+(frequencies) in the plane.
 
 Frequencies are in cycles per pixel, from -1/2 to 1/2 on each axis; a direction θ is that of the wave vector,
 from +x towards +y (down). Energies of a kernel's channels add up, so that a kernel which answers to colours
@@ -14,6 +15,8 @@ from torch import Tensor
 RESOLUTION = 65  # odd: zero has a middle, and no sample lies on the Nyquist frequency, whose sign is undefined
 SELECTIVE = 0.05  # a kernel less selective than this has no preferred orientation
 FLAT = 1e-6  # spectra whose relative range is smaller, and peaks whose relative heights differ less, are the same
+CONSTANT = 1e-3  # cycles per pixel: a peak below is at the constant
+_RAY = 2049  # points along the ray through the peak
 _AT_ONCE = 2**22  # complex numbers in memory
 
 
@@ -52,10 +55,10 @@ def spectrum(kernels_KChw: Tensor, resolution: int = RESOLUTION) -> Tensor:
 
 
 def magnitude_at(kernel_Chw: Tensor, fy_P: Tensor, fx_P: Tensor) -> Tensor:
-    """The same magnitude at any P frequencies (fy, fx), (P,) float64."""
+    """The same magnitude at any P frequencies (fy, fx), (P,) float64; of many kernels (K, C, h, w) at (K, P) each."""
     height, width = kernel_Chw.shape[-2:]
-    rows_CPw = _waves(fy_P, height) @ kernel_Chw.to(torch.complex128)
-    return (rows_CPw * _waves(fx_P, width)).sum(-1).abs().square().sum(0).sqrt()
+    rows_CPw = _waves(fy_P, height).unsqueeze(-3) @ kernel_Chw.to(torch.complex128)
+    return (rows_CPw * _waves(fx_P, width).unsqueeze(-3)).sum(-1).abs().square().sum(-2).sqrt()
 
 
 def orientations(spectrum_KRR: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +82,12 @@ def orientations(spectrum_KRR: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tuning(kernel_Chw: Tensor, spectrum_RR: Tensor) -> Tuning:
-    """What one kernel prefers, from the kernel and its `spectrum`.
+    """What one kernel prefers, from the kernel and its `spectrum`: see `tunings`."""
+    return tunings(kernel_Chw.unsqueeze(0), spectrum_RR.unsqueeze(0))[0]
+
+
+def tunings(kernels_KChw: Tensor, spectra_KRR: Tensor) -> list[Tuning]:
+    """What each kernel prefers, from the kernels and their `spectrum`.
 
     orientation  degrees in [0, 180) as in `orientations`; None below the selectivity SELECTIVE (a delta, a Gaussian,
                  a cross) and for a kernel that answers most to a constant (it prefers no wave)
@@ -89,53 +97,75 @@ def tuning(kernel_Chw: Tensor, spectrum_RR: Tensor) -> Tuning:
     bandwidth    octaves between the two frequencies through the peak, on the ray from 0, at which the magnitude is
                  half as high (De Valois, Albrecht & Thorell 1982, Vision Research 22(5)); None if one side has none
     """
-    degrees_1, selectivity_1 = orientations(spectrum_RR.unsqueeze(0).clone())
-    degrees, selectivity = float(degrees_1), float(selectivity_1)
-    if spectrum_RR.max() - spectrum_RR.min() <= FLAT * spectrum_RR.max():
-        return Tuning(None, selectivity, None, None)
-    fy, fx = _peak(kernel_Chw, spectrum_RR, math.radians(degrees))
-    frequency = math.hypot(fy, fx)
-    if frequency < 1e-3:
-        return Tuning(None, selectivity, 0.0, None)
-    orientation = degrees if selectivity >= SELECTIVE else None
-    return Tuning(orientation, selectivity, frequency, _bandwidth(kernel_Chw, fy, fx))
+    channels, (height, width) = kernels_KChw.shape[1], kernels_KChw.shape[-2:]
+    step = max(1, _AT_ONCE // (channels * _RAY * (height + width)))
+    parts = zip(kernels_KChw.split(step), spectra_KRR.split(step), strict=True)
+    return [one for kernels, spectra in parts for one in _tunings(kernels, spectra)]
+
+
+def _tunings(kernels_KChw: Tensor, spectra_KRR: Tensor) -> list[Tuning]:
+    degrees_K, selectivity_K = orientations(spectra_KRR.clone())
+    high_K, low_K = spectra_KRR.amax((1, 2)), spectra_KRR.amin((1, 2))
+    fy_K, fx_K = _peaks(kernels_KChw, spectra_KRR, degrees_K.deg2rad())
+    frequency_K = torch.hypot(fy_K, fx_K)
+    bandwidths = _bandwidths(kernels_KChw, fy_K, fx_K)
+    found = []
+    for flat, degrees, selectivity, frequency, bandwidth in zip(
+        (high_K - low_K <= FLAT * high_K).tolist(), degrees_K.tolist(), selectivity_K.tolist(), frequency_K.tolist(),
+        bandwidths, strict=True,
+    ):  # fmt: skip
+        if flat:
+            found.append(Tuning(None, selectivity, None, None))
+        elif frequency < CONSTANT:
+            found.append(Tuning(None, selectivity, 0.0, None))
+        else:
+            found.append(Tuning(degrees if selectivity >= SELECTIVE else None, selectivity, frequency, bandwidth))
+    return found
 
 
 def _waves(frequency_P: Tensor, side: int) -> Tensor:
     place = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
-    return torch.exp(-2j * math.pi * torch.outer(frequency_P, place))
+    return torch.exp(-2j * math.pi * frequency_P.unsqueeze(-1) * place)
 
 
-def _peak(kernel_Chw: Tensor, spectrum_RR: Tensor, angle: float) -> tuple[float, float]:
-    """(fy, fx) of the highest point: the best sample, then ever finer grids of 5 by 5 about the best so far."""
-    axis_R = frequencies(len(spectrum_RR))
-    fy_P, fx_P = torch.meshgrid(axis_R, axis_R, indexing="ij")
-    fy, fx = _best(spectrum_RR.flatten(), fy_P.flatten(), fx_P.flatten(), angle, FLAT)
+def _peaks(kernels_KChw: Tensor, spectra_KRR: Tensor, angle_K: Tensor) -> tuple[Tensor, Tensor]:
+    """(fy, fx) of the highest points: the best sample, then ever finer grids of 5 by 5 about the best so far."""
+    axis_R = frequencies(spectra_KRR.shape[-1])
+    fy_P, fx_P = (axis.flatten().unsqueeze(0) for axis in torch.meshgrid(axis_R, axis_R, indexing="ij"))
+    fy_K, fx_K = _best(spectra_KRR.flatten(1), fy_P, fx_P, angle_K, FLAT)
     step = float(axis_R[1] - axis_R[0]) / 2
+    offset_5 = torch.linspace(-2, 2, 5, dtype=torch.float64)
+    down_P, across_P = (axis.flatten() for axis in torch.meshgrid(offset_5, offset_5, indexing="ij"))
     for _ in range(12):
-        offset_5 = torch.linspace(-2, 2, 5, dtype=torch.float64) * step
-        fy_P, fx_P = torch.meshgrid((fy + offset_5).clamp(-0.5, 0.5), (fx + offset_5).clamp(-0.5, 0.5), indexing="ij")
-        fy_P, fx_P = fy_P.flatten(), fx_P.flatten()
-        fy, fx = _best(magnitude_at(kernel_Chw, fy_P, fx_P), fy_P, fx_P, angle, 1e-12)
+        fy_KP = (fy_K.unsqueeze(1) + step * down_P).clamp(-0.5, 0.5)
+        fx_KP = (fx_K.unsqueeze(1) + step * across_P).clamp(-0.5, 0.5)
+        fy_K, fx_K = _best(magnitude_at(kernels_KChw, fy_KP, fx_KP), fy_KP, fx_KP, angle_K, 1e-12)
         step /= 2
-    return fy, fx
+    return fy_K, fx_K
 
 
-def _best(height_P: Tensor, fy_P: Tensor, fx_P: Tensor, angle: float, tie: float) -> tuple[float, float]:
-    tied = (height_P >= height_P.max() * (1 - tie)).nonzero()[:, 0]
-    fy_P, fx_P = fy_P[tied], fx_P[tied]
-    radius_P = torch.hypot(fy_P, fx_P)
-    away_P = (fy_P * math.cos(angle) - fx_P * math.sin(angle)).abs() / radius_P.clamp_min(1e-9)
-    chosen = int((away_P.mul(1e6).round() + radius_P).argmin())
-    return float(fy_P[chosen]), float(fx_P[chosen])
+def _best(height_KP: Tensor, fy_KP: Tensor, fx_KP: Tensor, angle_K: Tensor, tie: float) -> tuple[Tensor, Tensor]:
+    radius_KP = torch.hypot(fy_KP, fx_KP)
+    across_KP = fy_KP * angle_K.cos().unsqueeze(1) - fx_KP * angle_K.sin().unsqueeze(1)
+    away_KP = across_KP.abs() / radius_KP.clamp_min(1e-9)
+    tied_KP = height_KP >= height_KP.amax(1, keepdim=True) * (1 - tie)
+    chosen_K1 = torch.where(tied_KP, away_KP.mul(1e6).round() + radius_KP, torch.inf).argmin(1, keepdim=True)
+    return tuple(axis_KP.expand_as(height_KP).gather(1, chosen_K1)[:, 0] for axis_KP in (fy_KP, fx_KP))
 
 
-def _bandwidth(kernel_Chw: Tensor, fy: float, fx: float) -> float | None:
-    frequency = math.hypot(fy, fx)
-    end = 0.5 / max(abs(fy), abs(fx)) * frequency  # where the ray leaves the square of frequencies
-    ray_P = torch.linspace(0, end, 2049, dtype=torch.float64)
-    height_P = magnitude_at(kernel_Chw, ray_P * fy / frequency, ray_P * fx / frequency)
-    half = float(magnitude_at(kernel_Chw, torch.tensor([fy]).double(), torch.tensor([fx]).double())) / 2
+def _bandwidths(kernels_KChw: Tensor, fy_K: Tensor, fx_K: Tensor) -> list[float | None]:
+    frequency_K = torch.hypot(fy_K, fx_K).clamp_min(torch.finfo(torch.float64).tiny)
+    # where the ray leaves the square of frequencies
+    end_K = 0.5 / torch.maximum(fy_K.abs(), fx_K.abs()).clamp_min(1e-9) * frequency_K
+    ray_KP = end_K.unsqueeze(1) * torch.linspace(0, 1, _RAY, dtype=torch.float64)
+    fy_KP, fx_KP = (ray_KP * (one_K / frequency_K).unsqueeze(1) for one_K in (fy_K, fx_K))
+    height_KP = magnitude_at(kernels_KChw, fy_KP, fx_KP)
+    half_K1 = magnitude_at(kernels_KChw, fy_K.unsqueeze(1), fx_K.unsqueeze(1)) / 2
+    rows = zip(ray_KP, height_KP, half_K1[:, 0].tolist(), frequency_K.tolist(), strict=True)
+    return [_bandwidth(ray_P, height_P, half, frequency) for ray_P, height_P, half, frequency in rows]
+
+
+def _bandwidth(ray_P: Tensor, height_P: Tensor, half: float, frequency: float) -> float | None:
     low = ((height_P <= half) & (ray_P < frequency)).nonzero()
     high = ((height_P <= half) & (ray_P > frequency)).nonzero()
     if not len(low) or not len(high):

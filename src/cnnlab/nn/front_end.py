@@ -141,7 +141,7 @@ class FrontEnd(nn.Module):
 
         Raises ValueError for another number of channels, or an image too small for its border.
         """
-        return F.conv2d(self._with_border(image_BCHW), self.kernel(), stride=self.stride)
+        return F.conv2d(self.with_border(image_BCHW), self.kernel(), stride=self.stride)
 
     def rectified(self, response_BOHW: Tensor) -> Tensor:
         """(B, O, H, W) -> (B, F, H, W), in the order of `feature_names`."""
@@ -164,7 +164,8 @@ class FrontEnd(nn.Module):
         squares = [response_BOHW[:, o : o + 1].to(wide).square() for o in vector]
         return (sum(squares) + FLOOR).sqrt().to(response_BOHW.dtype)
 
-    def _with_border(self, image_BCHW: Tensor) -> Tensor:
+    def with_border(self, image_BCHW: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H + h - 1, W + w - 1): what the convolution sees. Raises ValueError as `respond`."""
         if image_BCHW.ndim != 4 or image_BCHW.shape[1] != self.in_channels:
             raise ValueError(f"expected images (B, {self.in_channels}, H, W), got {tuple(image_BCHW.shape)}")
         h, w = self.kernel_size

@@ -68,7 +68,7 @@ def chart(quantity: str, lines: list[tuple[str, Points, int, str]], many: bool, 
         words=_in_words(quantity, kept, mark),
         lines=drawn,
         ticks_x=[(across(x), f"{x:g}") for x in _whole_ticks(first, last)],
-        ticks_y=[(down(y), f"{y:g}") for y in (_log_ticks if logarithmic else _ticks)(low, high)],
+        ticks_y=[(down(y), f"{y:g}") for y in (log_ticks if logarithmic else ticks)(low, high)],
         logarithmic=logarithmic,
         mark=(down(mark), mark) if mark is not None and math.isfinite(mark) else None,
         rows=_rows(kept),
@@ -89,26 +89,26 @@ def _range(values: list[float], logarithmic: bool) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Round numbers between `low` and `high`."""
     step = 10 ** math.floor(math.log10((high - low) / wanted))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= wanted)
     return [round(number * step, 12) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten, with 2 and 5 between them where they leave room."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     wide = [10.0**e for e in exponents if low <= 10.0**e <= high]
     if len(wide) > 2:
         return wide
-    return [f * 10.0**e for e in exponents for f in (1, 2, 5) if low <= f * 10.0**e <= high] or _ticks(low, high)
+    return [f * 10.0**e for e in exponents for f in (1, 2, 5) if low <= f * 10.0**e <= high] or ticks(low, high)
 
 
 def _whole_ticks(first: float, last: float) -> list[float]:
     if last <= first:
         return [first]
-    step = max(1, round(_ticks(0, last - first, 7)[1])) if last - first > 1 else 1
+    step = max(1, round(ticks(0, last - first, 7)[1])) if last - first > 1 else 1
     start = math.ceil(first / step) * step
     return [float(x) for x in range(start, math.floor(last) + 1, step)]
 

@@ -26,8 +26,9 @@ class RunPage:
 
     summary: as read from summary.json. curves: {"loss": {"training": [(epoch, value), ...], ...}, ...}.
     answers: split, images, names, confusion as rows (true, answer, images), mistakes with pictures.
-    kernels: epochs, frames and the rows of the table. fields: pictures, layers, boxes, heat maps. The keys of the
-    three are documented where they are made.
+    kernels: epochs, frames and the rows of the table. fields: pictures, layers, boxes, heat maps.
+    drawings: split and rows of photographs with what people and the network drew in them, in place of answers.
+    The keys of the four are documented where they are made.
     """
 
     name: str
@@ -38,18 +39,16 @@ class RunPage:
     kernels: dict[str, Any] | None = None
     fields: dict[str, Any] | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    drawings: dict[str, Any] | None = None
 
 
 def render(runs: list[RunPage]) -> str:
     """The page. Several runs stand side by side, their curves in one picture."""
     assert runs, "a page needs a run"
-    loader = jinja2.FileSystemLoader(FOLDER)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"number": number, "percent": percent, "whole": whole}
-    script = (FOLDER / "report.js").read_text(encoding="utf-8")
-    # Only this script may run, and nothing may be loaded: names from data can't get around that either.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html.j2").render(
+    return assemble(
+        "report.html.j2",
+        scripts=("tables.js", "report.js"),
+        styles=("report.css",),
         runs=runs,
         titles=[run.name for run in runs],
         headlines=[headline(run.summary, run.answers) for run in runs],
@@ -57,10 +56,19 @@ def render(runs: list[RunPage]) -> str:
         charts=charts(runs),
         confusions=[confusion_table(run.answers) for run in runs],
         data=finite({"colours": diverging_colours(), "runs": [drawn(run) for run in runs]}),
-        css=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        digest=digest,
     )
+
+
+def assemble(template: str, scripts: tuple[str, ...], styles: tuple[str, ...], **values: Any) -> str:
+    """A template of the folder `page` with its scripts and styles, as one file. Every value is escaped."""
+    loader = jinja2.FileSystemLoader(FOLDER)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"number": number, "percent": percent, "whole": whole}
+    script = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in scripts)
+    # Only this script may run, and nothing may be loaded: names from data can't get around that either.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    css = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in styles)
+    return environment.get_template(template).render(css=Markup(css), script=Markup(script), digest=digest, **values)
 
 
 def diverging_colours(steps: int = 255) -> list[tuple[int, int, int]]:
@@ -79,7 +87,7 @@ def charts(runs: list[RunPage]) -> list[Chart]:
             for split, points in run.curves.get(quantity, {}).items()
         ]
         if lines:
-            test = runs[0].summary.get("metrics", {}).get(f"test/{quantity}") if len(runs) == 1 else None
+            test = (runs[0].summary.get("metrics") or {}).get(f"test/{quantity}") if len(runs) == 1 else None
             found.append(chart(quantity, lines, many=len(runs) > 1, mark=test))
     return found
 
@@ -135,12 +143,12 @@ def number(value: Any, digits: int = 2) -> str:
     """A number for a table; a dash where there is none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return DASH
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")  # + 0.0: no minus zero
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in per cent; a dash where there is none."""
-    return DASH if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"
+    return DASH if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def whole(value: Any) -> str:

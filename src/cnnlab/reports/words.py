@@ -11,6 +11,10 @@ STATUS = {
     "interrupted": "interrupted",
 }
 METRICS = {
+    "benchmark/ods": "boundary benchmark, ODS",
+    "benchmark/ois": "boundary benchmark, OIS",
+    "benchmark/ap": "boundary benchmark, AP",
+    "benchmark/r50": "boundary benchmark, R50",
     "test/accuracy": "test accuracy",
     "test/loss": "test loss",
     "test/calibration": "test calibration error",
@@ -23,6 +27,8 @@ def headline(summary: dict[str, Any], answers: dict[str, Any] | None) -> list[tu
     """The few numbers (words, value) at the top: what came out, of how large a network, in what time."""
     metrics = summary.get("metrics") or {}
     numbers = []
+    if _is_number(metrics.get("benchmark/ods")):
+        numbers.append(("boundary benchmark, ODS", f"{metrics['benchmark/ods']:.3f}"))
     for name, words in (("test/accuracy", "test accuracy"), ("val/accuracy", "validation accuracy")):
         if _is_number(metrics.get(name)):
             numbers.append((words, f"{100 * metrics[name]:.2f} %"))
@@ -90,8 +96,8 @@ def _data(data: dict[str, Any]) -> str:
         return ""
     height, width = data.get("image_size") or (0, 0)
     kind = "grey" if data.get("channels") == 1 else "colour"
-    classes = len(data.get("class_names") or [])
-    return f"{data.get('name')}: {classes} classes, {height} \N{MULTIPLICATION SIGN} {width} pixels, {kind}"
+    answers = f"{len(data['class_names'])} classes, " if data.get("class_names") else ""
+    return f"{data.get('name')}: {answers}{height} \N{MULTIPLICATION SIGN} {width} pixels, {kind}"
 
 
 def _parameters(summary: dict[str, Any]) -> str | None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 
+from cnnlab.training.network_task import NetworkTask
 from cnnlab.training.task import ClassificationTask
 
 # What Lightning advises about its own DataLoaders and defaults does not concern tensors in memory.
 ADVICE = [
     "does not have many workers",
+    "Total length of `WholeLoader` across ranks is zero",
     "Consider setting `persistent_workers",
     "The number of training batches",
     "GPU available but not used",
@@ -35,7 +37,7 @@ def quiet_advice() -> None:
 
 
 def fit(
-    task: ClassificationTask,
+    task: NetworkTask,
     data: LightningDataModule,
     trainer: Trainer,
     checkpoint: Path | None = None,

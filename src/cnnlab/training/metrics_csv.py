@@ -1,6 +1,5 @@
 """metrics.csv and the plain lines on the screen: what Lightning logs, a row at a time."""
 
-import contextlib
 import csv
 import io
 from collections.abc import Mapping
@@ -59,7 +58,7 @@ class MetricsCsv(RowLogger):
         self.path = path
         rows = read_metrics(path)
         if keep_until is not None:
-            rows = [row for row in rows if float(row["step"]) <= keep_until and "test/loss" not in row]
+            rows = [row for row in rows if float(row["step"]) <= keep_until and not any(map(_is_of_the_end, row))]
         self._columns = list(dict.fromkeys(COLUMNS + [name for row in rows for name in row]))
         if rows or keep_until is not None:
             self._rewrite(rows)
@@ -80,6 +79,10 @@ class MetricsCsv(RowLogger):
         header = ",".join(self._columns) + "\n"
         half.write_text(header + _lines(rows, self._columns), newline="")
         half.replace(self.path)
+
+
+def _is_of_the_end(name: str) -> bool:
+    return name.startswith(("test/", "benchmark/"))
 
 
 def _lines(rows: list[Any], columns: list[str]) -> str:
@@ -115,7 +118,8 @@ class EpochLines(RowLogger):
         of = f"/{self._epochs}" if self._epochs and self._epochs > 0 else ""
         parts = [f"epoch {int(row['epoch']) + 1}{of}"]
         for split in ("train", "val"):
-            with contextlib.suppress(KeyError):
-                parts.append(f"{split} loss {row[f'{split}/loss']:.4f} accuracy {row[f'{split}/accuracy']:.4f}")
+            measured = [name for name in ("loss", "accuracy") if f"{split}/{name}" in row]
+            if measured:
+                parts.append(" ".join([split, *(f"{name} {row[f'{split}/{name}']:.4f}" for name in measured)]))
         parts.append(f"{row['images_per_second']:,.0f} images/s")
         print("  ".join(parts), flush=True)

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnlab.receptive.stimuli import Maximised, Patch
+from cnnlab.receptive.maximise import Maximised
+from cnnlab.receptive.stimuli import Patch
 from cnnlab.views.tiles import TEXT, Cell, tile_page, zero_centred
 
 SHOWN = 47  # maps on one figure
+FRAME = "0.6"  # grey
 
 
 def response_maps(
@@ -33,7 +35,7 @@ def response_maps(
 def top_patches(units: Sequence[Sequence[Patch]], names: Sequence[str] | None = None, heading: str = "") -> Figure:
     """A row for each unit: the patches it answers to most, strongest first, each with the answer under its number.
 
-    Patches in [0, 1], cut to the unit's receptive field (black beyond the image).
+    Patches in [0, 1], cut to the unit's receptive field.
     """
     columns = max(map(len, units), default=0)
     if not columns:
@@ -50,10 +52,13 @@ def top_patches(units: Sequence[Sequence[Patch]], names: Sequence[str] | None = 
         name = f"unit {row}" if names is None else names[row]
         axes[row, 0].text(-0.12, 0.5, name, transform=axes[row, 0].transAxes, ha="right", va="center", fontsize=8)
         for column, axis in enumerate(axes[row]):
-            axis.set_axis_off()
-            if column < len(patches):
-                axis.imshow(picture(patches[column].patch_Chw).numpy(), cmap="gray", vmin=0, vmax=1)
-                axis.set_title(f"{patches[column].activation:.3g}", fontsize=TEXT, pad=2)
+            if column >= len(patches):
+                axis.set_axis_off()
+                continue
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set(color=FRAME, linewidth=0.8)  # a white patch ends somewhere too
+            axis.imshow(picture(patches[column].patch_Chw).numpy(), cmap="gray", vmin=0, vmax=1)
+            axis.set_title(f"{patches[column].activation:.3g}", fontsize=TEXT, pad=2)
     return figure
 
 

@@ -81,29 +81,6 @@
     slider.addEventListener("pointerdown", stop);
   }
 
-  // The table
-
-  function sortable(table) {
-    const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, column) => {
-      head.querySelector("button").addEventListener("click", () => {
-        const order = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-        heads.forEach((other) => other.setAttribute("aria-sort", other === head ? order : "none"));
-        const sign = order === "ascending" ? 1 : -1;
-        const rows = [...table.tBodies[0].rows];
-        rows.sort((a, b) => compare(a.cells[column].dataset.value, b.cells[column].dataset.value, sign));
-        table.tBodies[0].append(...rows);
-      });
-    });
-  }
-
-  // Cells without a value stay at the end in both orders.
-  function compare(a, b, sign) {
-    if (a === "" || b === "") return (a === "") - (b === "");
-    const [x, y] = [Number(a), Number(b)];
-    return sign * (Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b) : x - y);
-  }
-
   // Receptive fields
 
   function element(name, attributes, parent) {
@@ -284,7 +261,6 @@
   }
 
   document.querySelectorAll(".kernels").forEach((root) => kernels(root, data.runs[root.dataset.run].kernels));
-  document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll(".fields").forEach((root) => fields(root, data.runs[root.dataset.run].fields));
   document.querySelectorAll(".matrix").forEach((canvas) => matrix(canvas, data.runs[canvas.dataset.run].matrix));
 })();

@@ -1,0 +1,82 @@
+"""Many pieces of work at once, few in memory, and how far it has come."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+EVERY = 10.0  # seconds between lines where there is no terminal
+
+
+def in_turn(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """`work(item)` for each item, in order, on this many threads: no more than `threads` are worked on at any moment.
+
+    Items and results wait in a line of 2 x threads, so neither must fit in memory together. An error ends the rest.
+    """
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) == 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """Inside, torch works on each piece with this many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def shown(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
+    """The results, while a bar on a terminal tells how far it is; elsewhere a line every EVERY seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from _in_lines(results, total, what)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task(what, total=total, rate="")
+        for result in results:
+            speed = progress.tasks[bar].finished_speed or progress.tasks[bar].speed
+            progress.update(bar, advance=1, rate=f"{speed:.1f} a second" if speed else "")
+            yield result
+
+
+def _in_lines(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
+    started = told = time.perf_counter()
+    for number, result in enumerate(results, 1):
+        now = time.perf_counter()
+        if now - told >= EVERY:
+            print(f"{what}: {number} of {total}, {number / (now - started):.1f} a second", flush=True)
+            told = now
+        yield result

@@ -1,0 +1,1 @@
+"""Edge detection by fixed kernels and by networks, and the Berkeley boundary benchmark."""

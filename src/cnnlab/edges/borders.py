@@ -1,0 +1,33 @@
+"""What lies beyond the border. H by W image."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BORDERS = ("reflect", "replicate", "zeros", "circular")
+_MODES = {"reflect": "reflect", "replicate": "replicate", "zeros": "constant", "circular": "circular"}
+
+
+def pad(image_BCHW: Tensor, top: int, bottom: int, left: int, right: int, border: str) -> Tensor:
+    """The image with so many more rows and columns on each side.
+
+    `reflect` mirrors about the middle of the outermost pixel (OpenCV's BORDER_REFLECT_101, numpy's "reflect",
+    scipy's "mirror"), `replicate` repeats that pixel, `zeros` is 0, `circular` starts again from the other side.
+    An image that is smaller than its border is mirrored or repeated as often as it takes (numpy's and scipy's
+    rule; of a single pixel, mirroring makes copies).
+    """
+    height, width = image_BCHW.shape[-2:]
+    spare = {"reflect": 1, "circular": 0}.get(border)
+    if spare is None or (max(top, bottom) + spare <= height and max(left, right) + spare <= width):
+        return F.pad(image_BCHW, (left, right, top, bottom), mode=_MODES[border])
+    rows = _inside(torch.arange(-top, height + bottom, device=image_BCHW.device), height, border)
+    columns = _inside(torch.arange(-left, width + right, device=image_BCHW.device), width, border)
+    return image_BCHW.index_select(-2, rows).index_select(-1, columns)
+
+
+def _inside(places: Tensor, size: int, border: str) -> Tensor:
+    """Which pixel of a line of `size` stands at each place beyond it."""
+    if border == "circular":
+        return places % size
+    around = places % max(2 * size - 2, 1)
+    return torch.minimum(around, 2 * size - 2 - around) if size > 1 else torch.zeros_like(places)

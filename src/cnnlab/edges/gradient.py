@@ -1,0 +1,167 @@
+"""Gradients by first-derivative banks. B batch, C channel, S scale, D derivative (y, x), H W image, n taps.
+
+A derivative kernel is a line of difference taps across a line of smoothing taps, the same ones for d/dy and d/dx. A
+pass adds (or subtracts) the two pixels at the same distance from the middle before it weighs them, and smooths before
+it differentiates, so that the answer to a mirrored or turned image is the mirrored or turned answer to the last bit,
+and the answer to a constant is exactly 0.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.edges.borders import BORDERS, pad
+from cnnlab.edges.choices import choice
+from cnnlab.edges.strips import by_strips
+from cnnlab.filters import FilterBank
+
+_ROUNDING = 1e-9  # of kernels in float64, against their largest weight
+
+
+class Gradient(nn.Module):
+    """(d/dy, d/dx) of every channel at every scale of a bank. Nothing is trained.
+
+    bank: each of its vectors is a pair of separable derivatives across each other, one pair a scale: `sobel`, `scharr`,
+        `farid`, `roberts`, `gaussian(sigma=(1, 2), order=1)`, `sobel + sobel(size=5)`. ValueError otherwise.
+    border: `reflect`, `replicate`, `zeros`, `circular`, as in `borders.pad`.
+
+    Kernels of even side answer for the middle of four pixels; the answer stands at the lower right of them, as in
+    OpenCV's `filter2D`, so that mirroring the image moves it by one pixel.
+
+    Buffers: `difference_Sn`, `smoothing_Sn` (float64), zeros at their ends where the scales differ in length.
+    """
+
+    difference_Sn: Tensor
+    smoothing_Sn: Tensor
+
+    def __init__(self, bank: FilterBank, border: str = "reflect") -> None:
+        super().__init__()
+        self.border = choice("border", border, BORDERS)
+        pairs = separated(bank)
+        self.register_buffer("difference_Sn", torch.stack([difference_n for difference_n, _ in pairs]))
+        self.register_buffer("smoothing_Sn", torch.stack([smoothing_n for _, smoothing_n in pairs]))
+        self._read_taps()
+        self._inside = self._magnitude_inside
+
+    def _read_taps(self) -> None:
+        """The buffers as numbers: a compiler folds them into the arithmetic, more than twice as fast as loading them."""
+        self.taps = list(zip(self.difference_Sn.tolist(), self.smoothing_Sn.tolist(), strict=True))
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._read_taps()
+
+    def compiled(self) -> "Gradient":
+        """Itself, with `magnitude` compiled by torch; the border is added before, which is faster than inside."""
+        self._inside = torch.compile(self._magnitude_inside, fullgraph=True)
+        return self
+
+    @property
+    def halo(self) -> tuple[int, int]:
+        """Pixels that an answer needs before it and behind it, along both axes."""
+        side = self.difference_Sn.shape[-1]
+        return side // 2, (side - 1) // 2
+
+    def padded(self, image_BCHW: Tensor) -> Tensor:
+        before, behind = self.halo
+        return pad(image_BCHW, before, behind, before, behind, self.border)
+
+    def forward(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """(dy, dx), each (B, C, S, H, W), in intensity per pixel (times the bank's own normalisation)."""
+        dy, dx = zip(*self.inside(self.padded(image_BCHW)), strict=True)
+        return torch.stack(dy, dim=2), torch.stack(dx, dim=2)
+
+    def inside(self, padded_BCHW: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(dy, dx) of one scale after the other, (B, C, H, W), of an image that has its border already."""
+        for difference, smoothing in self.taps:
+            smooth_in_x = correlated(padded_BCHW, smoothing, -1, +1)
+            smooth_in_y = correlated(padded_BCHW, smoothing, -2, +1)
+            yield correlated(smooth_in_x, difference, -2, -1), correlated(smooth_in_y, difference, -1, -1)
+
+    def magnitude(self, image_BCHW: Tensor) -> Tensor:
+        """(B, C, S, H, W): the lengths of the gradients."""
+        padded_BCHW = self.padded(image_BCHW)
+        if self._inside != self._magnitude_inside:
+            return self._inside(padded_BCHW)
+        return by_strips(self._magnitude_inside, padded_BCHW, sum(self.halo))
+
+    def _magnitude_inside(self, padded_BCHW: Tensor, *_: bool) -> Tensor:
+        return torch.stack([length(dy, dx) for dy, dx in self.inside(padded_BCHW)], dim=2)
+
+
+def length(dy: Tensor, dx: Tensor) -> Tensor:
+    """sqrt(dy² + dx²), the same to the last bit for (dx, dy); its own gradient is 0 where both are 0."""
+    return root(dy * dy + dx * dx)
+
+
+def root(square: Tensor) -> Tensor:
+    """sqrt(square); its own gradient is 0 where the square is (or vanishes in this dtype)."""
+    if not (torch.is_grad_enabled() and square.requires_grad):
+        return square.sqrt()
+    seen = square > torch.finfo(square.dtype).tiny
+    return torch.where(seen, torch.where(seen, square, 1.0).sqrt(), 0.0)
+
+
+def correlated(image_BCHW: Tensor, taps: list[float], dim: int, sign: int) -> Tensor:
+    """Correlation along `dim`, where the taps fit, with taps of which each is `sign` times its mirror image."""
+    last = len(taps) - 1
+    size = image_BCHW.shape[dim] - last
+    total = None
+    if last % 2 == 0 and sign > 0:
+        total = image_BCHW.narrow(dim, last // 2, size) * taps[last // 2]
+    for k in range(last // 2 + 1, len(taps)):
+        if taps[k] == 0:
+            continue
+        behind, before = image_BCHW.narrow(dim, k, size), image_BCHW.narrow(dim, last - k, size)
+        pair = behind + before if sign > 0 else behind - before
+        total = pair * taps[k] if total is None else torch.add(total, pair, alpha=taps[k])
+    assert total is not None
+    return total
+
+
+def separated(bank: FilterBank) -> list[tuple[Tensor, Tensor]]:
+    """(difference, smoothing) of each vector: (n,) float64 taps, antisymmetric, and symmetric with sum 1.
+
+    d/dy is the outer product of difference and smoothing, d/dx that of smoothing and difference; a pair of derivatives
+    along other directions is turned to these first (Roberts'). ValueError if a vector is no such pair.
+    """
+    if not bank.vectors:
+        raise ValueError(f"a gradient needs pairs of derivatives such as (sobel_dy, sobel_dx); {bank!r} has none")
+    taps = []
+    for vector in bank.vectors:
+        found = _separated_pair(bank.kernels[list(vector), 0])
+        if found is None:
+            names = ", ".join(bank.names[index] for index in vector)
+            raise ValueError(f"({names}) is no pair of separable derivatives, such as (sobel_dy, sobel_dx)")
+        taps.append(found)
+    return taps
+
+
+def _separated_pair(kernels_Khw: Tensor) -> tuple[Tensor, Tensor] | None:
+    slopes_KD = _slopes(kernels_Khw)
+    if kernels_Khw.shape != (2, kernels_Khw.shape[-1], kernels_Khw.shape[-1]) or not slopes_KD[0].any():
+        return None
+    turn_DK = slopes_KD.T / torch.linalg.vector_norm(slopes_KD[0])
+    dy, dx = torch.einsum("dk,khw->dhw", turn_DK, kernels_Khw)
+    row, column = divmod(int(dy.abs().argmax()), dy.shape[1])
+    difference_n, smoothing_n = dy[:, column], dy[row]
+    difference_n, smoothing_n = (difference_n - difference_n.flip(0)) / 2, (smoothing_n + smoothing_n.flip(0)) / 2
+    smoothing_n = smoothing_n / smoothing_n.sum()
+    difference_n = difference_n / smoothing_n[column]
+    remade = torch.stack([torch.outer(difference_n, smoothing_n), torch.outer(smoothing_n, difference_n)])
+    limit = _ROUNDING * kernels_Khw.abs().max()
+    same = (remade - torch.stack([dy, dx])).abs().max() <= limit
+    return (_without(difference_n, limit), _without(smoothing_n, _ROUNDING)) if same else None
+
+
+def _slopes(kernels_Khw: Tensor) -> Tensor:
+    """(K, 2): the answers to a unit ramp along y and along x."""
+    y, x = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in kernels_Khw.shape[-2:])
+    return torch.stack([(kernels_Khw.sum(-1) * y).sum(-1), (kernels_Khw.sum(-2) * x).sum(-1)], dim=1)
+
+
+def _without(taps_n: Tensor, limit: float | Tensor) -> Tensor:
+    """The taps with rounding noise made 0."""
+    return torch.where(taps_n.abs() > limit, taps_n, 0.0)

@@ -1,0 +1,123 @@
+"""Hysteresis: weak edges stay where they hang together with a strong one. B batch, H W image.
+
+Canny 1986, IEEE PAMI 8(6), section VII: all pixels of at least `low` that are joined, through such pixels and from
+neighbour to neighbour of the eight, with one of at least `high`.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cnnlab.edges.compiled import COMPILED, compiled
+
+Threshold = float | Tensor
+
+
+def hysteresis(strength_B1HW: Tensor, low: Threshold, high: Threshold) -> Tensor:
+    """(B, 1, H, W) bool, on the device of the strength.
+
+    low <= high: numbers, or tensors (B,) with one for each image. ValueError if low is above high or NaN.
+    """
+    low_B111, high_B111 = (_for_each(strength_B1HW, name, one) for name, one in (("low", low), ("high", high)))
+    if not bool((low_B111 <= high_B111).all()):
+        raise ValueError(f"low must not be above high, got low={low} and high={high}")
+    weak_B1HW, strong_B1HW = strength_B1HW >= low_B111, strength_B1HW >= high_B111
+    joined = joined_on_cpu if strength_B1HW.device.type == "cpu" else joined_on_device
+    return joined(weak_B1HW, strong_B1HW)
+
+
+def joined_on_cpu(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
+    """Pixels of `weak` in a component of eight neighbours with one of `strong`.
+
+    Flooded from the strong pixels by numba where it is installed, else by scipy's labelling of components.
+    """
+    result_B1HW = torch.empty_like(weak_B1HW)
+    join = flooded if COMPILED else labelled
+    for weak_HW, strong_HW, result_HW in zip(weak_B1HW[:, 0], strong_B1HW[:, 0], result_B1HW[:, 0], strict=True):
+        result_HW.copy_(torch.from_numpy(join(weak_HW.numpy(), strong_HW.numpy())))
+    return result_B1HW
+
+
+def labelled(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
+    labels_HW, count = ndimage.label(weak_HW, structure=np.ones((3, 3), bool))
+    holds_strong = np.zeros(count + 1, bool)
+    holds_strong[labels_HW[strong_HW]] = True
+    holds_strong[0] = False
+    return holds_strong[labels_HW]
+
+
+def flooded(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
+    height, width = weak_HW.shape
+    unseen_P = np.zeros((height + 2, width + 2), np.bool_)
+    unseen_P[1:-1, 1:-1] = weak_HW
+    reached_P = np.zeros_like(unseen_P)
+    starts = np.flatnonzero(strong_HW & weak_HW)
+    starts = (starts // width + 1) * (width + 2) + starts % width + 1
+    flood(unseen_P.reshape(-1), reached_P.reshape(-1), starts, width + 2)
+    return reached_P[1:-1, 1:-1]
+
+
+@compiled
+def flood(unseen_P: np.ndarray, reached_P: np.ndarray, starts: np.ndarray, width: int) -> None:
+    """Moves what hangs together with `starts` from unseen to reached; P places of an image in a frame of one pixel."""
+    steps = (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1)
+    waiting = [np.int64(0)]
+    waiting.pop()
+    for start in starts:
+        if unseen_P[start]:
+            unseen_P[start] = False
+            waiting.append(start)
+        while len(waiting):
+            place = waiting.pop()
+            reached_P[place] = True
+            for step in steps:
+                if unseen_P[place + step]:
+                    unseen_P[place + step] = False
+                    waiting.append(place + step)
+
+
+def joined_on_device(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
+    """The same by tensor operations alone.
+
+    Every pixel of `weak` starts as its own root. A round hooks each root to the largest root that touches its tree,
+    then lets every pixel point to the root of its tree; the trees of a component at least halve in number.
+    """
+    batch, _, height, width = weak_B1HW.shape
+    place_N = torch.arange(weak_B1HW.numel(), device=weak_B1HW.device)
+    weak_N = weak_B1HW.flatten()
+    root_N = torch.where(weak_N, place_N, -1)
+    while True:
+        touching_N = _largest_of_nine(root_N.view(batch, height, width)).flatten()
+        own_N, seen_N = root_N[weak_N], touching_N[weak_N]
+        if bool((own_N == seen_N).all()):
+            break
+        parent_N = place_N.scatter_reduce(0, own_N, seen_N, "amax")
+        while True:
+            upper_N = parent_N[parent_N]
+            if bool((upper_N == parent_N).all()):
+                break
+            parent_N = upper_N
+        root_N = torch.where(weak_N, parent_N[root_N.clamp_min(0)], -1)
+    holds_strong_N = torch.zeros_like(weak_N)
+    holds_strong_N[root_N[strong_B1HW.flatten() & weak_N]] = True
+    return (holds_strong_N[root_N.clamp_min(0)] & weak_N).view_as(weak_B1HW)
+
+
+def _largest_of_nine(field_BHW: Tensor) -> Tensor:
+    rows_BHW = F.pad(field_BHW, (1, 1, 0, 0), value=-1)
+    rows_BHW = torch.maximum(torch.maximum(rows_BHW[..., :-2], rows_BHW[..., 1:-1]), rows_BHW[..., 2:])
+    columns_BHW = F.pad(rows_BHW, (0, 0, 1, 1), value=-1)
+    return torch.maximum(torch.maximum(columns_BHW[:, :-2], columns_BHW[:, 1:-1]), columns_BHW[:, 2:])
+
+
+def _for_each(strength_B1HW: Tensor, name: str, threshold: Threshold) -> Tensor:
+    value = torch.as_tensor(threshold, dtype=torch.promote_types(strength_B1HW.dtype, torch.float32))
+    value = value.to(strength_B1HW.device)
+    if strength_B1HW.ndim != 4 or strength_B1HW.shape[1] != 1:
+        raise ValueError(f"strength must be (B, 1, H, W), got {tuple(strength_B1HW.shape)}")
+    if value.ndim > 1 or value.numel() not in (1, len(strength_B1HW)):
+        raise ValueError(f"{name}: a number, or one for each of {len(strength_B1HW)} images, got {tuple(value.shape)}")
+    return value.view(-1, 1, 1, 1)

@@ -1,0 +1,76 @@
+"""The two thresholds of hysteresis, for each image of a batch. B batch, H W image.
+
+`absolute`   low and high are strengths
+`quantile`   low and high are quantiles, 0 to 1, of the strengths above 0 after thinning
+`automatic`  high is Otsu's threshold (1979, IEEE SMC 9(1)) on the strengths above 0 after thinning, in 256 classes;
+             low is 0.4 times it, between the halves and the thirds that Canny advises (1986, IEEE PAMI 8(6))
+"""
+
+import torch
+from torch import Tensor
+
+KINDS = ("absolute", "quantile", "automatic")
+LOW_SHARE = 0.4
+_CLASSES = 256
+
+
+def thresholds(thin_B1HW: Tensor, kind: str, low: float | None, high: float | None) -> tuple[Tensor, Tensor]:
+    """(low, high), each (B,), of the strength's dtype and device; for an image without edges both are infinite."""
+    if kind == "absolute":
+        assert low is not None
+        assert high is not None
+        return thin_B1HW.new_full((len(thin_B1HW),), low), thin_B1HW.new_full((len(thin_B1HW),), high)
+    pairs = []
+    for thin_1HW in thin_B1HW:
+        positive_N = thin_1HW[thin_1HW > 0]
+        if not len(positive_N):
+            pairs.append(thin_B1HW.new_full((2,), torch.inf))
+        elif kind == "quantile":
+            pairs.append(torch.stack([_quantile(positive_N, low), _quantile(positive_N, high)]))
+        else:
+            level = otsu(positive_N)
+            pairs.append(torch.stack([level * LOW_SHARE, level]))
+    low_B, high_B = torch.stack(pairs).unbind(1)
+    return low_B, high_B
+
+
+def otsu(values_N: Tensor) -> Tensor:
+    """The upper end of the last class below the split that leaves most variance between both sides; () like the values.
+
+    Classes are `_CLASSES` equal parts of the values' range. Of equally good splits the lowest.
+    """
+    least, most = values_N.aminmax()
+    if least == most:
+        return most
+    width = (most - least) / _CLASSES
+    class_N = ((values_N - least) / width).long().clamp_max(_CLASSES - 1)
+    count_K = torch.bincount(class_N, minlength=_CLASSES).double()
+    middle_K = torch.arange(_CLASSES, device=values_N.device, dtype=torch.float64)
+    below_K, moment_K = count_K.cumsum(0)[:-1], (count_K * middle_K).cumsum(0)
+    above_K = len(values_N) - below_K
+    gap_K = moment_K[:-1] / below_K - (moment_K[-1] - moment_K[:-1]) / above_K
+    return least + (torch.argmax(below_K * above_K * gap_K.square()) + 1) * width
+
+
+def _quantile(values_N: Tensor, share: float | None) -> Tensor:
+    """The smallest value that at least `share` of the values do not exceed (`torch.quantile` ends at 16 million)."""
+    assert share is not None
+    rank = min(max(int(-(-share * len(values_N) // 1)), 1), len(values_N))
+    return values_N.kthvalue(rank).values
+
+
+def check_thresholds(kind: str, low: float | None, high: float | None) -> None:
+    """ValueError unless low and high fit the kind: both or neither, in order; quantiles from 0 to 1."""
+    if kind == "automatic":
+        if low is not None or high is not None:
+            raise ValueError(f"automatic thresholds take no low and no high, got low={low} and high={high}")
+        return
+    if (low is None) != (high is None):
+        raise ValueError(f"low and high come together, got low={low} and high={high}")
+    if low is None or high is None:
+        if kind == "quantile":
+            raise ValueError("thresholds=quantile needs low and high, such as low=0.7 and high=0.9")
+        return
+    most = 1.0 if kind == "quantile" else torch.inf
+    if not 0 <= low <= high <= most:
+        raise ValueError(f"{kind} thresholds: 0 <= low <= high <= {most:g}, got low={low} and high={high}")

@@ -1,0 +1,1 @@
+"""Studies: arms, paired seeds, replicas trained together, statistics."""

@@ -1,0 +1,62 @@
+"""How many replicas fit into memory. B batch, C channel, H, W image."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+SHARE = 0.5  # of the free memory; the rest is for the images, the libraries' workspace and everybody else
+PER_WEIGHT = 4  # the weight, its gradient and up to two moments of an optimizer
+PER_SAVED = 2  # what the backward pass needs, and as much again for gradients and the folding of layouts
+
+
+def replicas_that_fit(network: nn.Module, batch_shape: Sequence[int], device: torch.device | str = "cpu") -> int:
+    """At least 1. From the tensors that one forward of one replica keeps for its backward, at `batch_shape`
+    (B, C, H, W), and the memory that is free on `device` now."""
+    return max(1, int(free_bytes(torch.device(device)) * SHARE / replica_bytes(network, batch_shape)))
+
+
+def replica_bytes(network: nn.Module, batch_shape: Sequence[int]) -> int:
+    """Bytes that one replica takes in training. The network is copied and stays as it is."""
+    network = copy.deepcopy(network).cpu().train()
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    state = sum(p.nbytes for p in network.parameters()) * PER_WEIGHT + sum(b.nbytes for b in network.buffers())
+    dtype = next(network.parameters()).dtype
+    with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = network(torch.zeros(*batch_shape, dtype=dtype))
+    assert logits.requires_grad, "nothing trains"
+    return state + PER_SAVED * sum(kept.values())
+
+
+def free_bytes(device: torch.device) -> int:
+    """Of the GPU, or what the system and the limit of a container leave to this process."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = [_available(), _left_in_container()]
+    known = [value for value in free if value is not None]
+    return min(known) if known else 2 * 2**30  # an old system or another one: a modest guess
+
+
+def _available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+
+
+def _left_in_container() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((folder / f"memory.{name}").read_text().strip() for name in ("max", "current"))
+        return None if limit == "max" else max(0, int(limit) - int(used))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,65 @@
+"""Batches for R replicas from the loaders of their data. S stream (distinct data), B batch, C channel, H, W image."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+
+class ReplicaLoader:
+    """(image_RBCHW, label_RB) a step. Each stream is gathered and augmented once, however many replicas read it.
+
+    `stream_R` says which loader each replica reads. The loaders are those of a separate run, so that batches and
+    augmentation draws are too. Raises ValueError where they differ in the number of batches.
+    """
+
+    batch_sampler = None  # Lightning looks for it beside `sampler`
+
+    def __init__(self, loaders: Sequence[Iterable[tuple[Tensor, Tensor]]], stream_R: Sequence[int]) -> None:
+        lengths = list(dict.fromkeys(len(loader) for loader in loaders))
+        if len(lengths) > 1:
+            raise ValueError(
+                f"replicas trained together have equally many batches an epoch; got {' and '.join(map(str, lengths))}"
+            )
+        self._loaders = list(loaders)
+        self._stream_R = list(stream_R)
+
+    @property
+    def sampler(self) -> "ReplicaLoader":
+        """Itself: Lightning calls `loader.sampler.set_epoch(epoch)` at the start of each epoch."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        for loader in self._loaders:
+            if hasattr(loader, "set_epoch"):
+                loader.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._loaders[0])
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batches in zip(*self._loaders, strict=True):
+            image_SBCHW = self._stack([image for image, _ in batches])
+            yield self._spread(image_SBCHW), self._spread(self._stack([label for _, label in batches]))
+
+    @staticmethod
+    def _stack(parts: list[Tensor]) -> Tensor:
+        shapes = list(dict.fromkeys(tuple(part.shape) for part in parts))
+        if len(shapes) > 1:
+            raise ValueError(
+                f"replicas trained together have batches of one shape, got {' and '.join(map(str, shapes))}"
+            )
+        return torch.stack(parts)
+
+    def _spread(self, value_S: Tensor) -> Tensor:
+        """(S, ...) -> (R, ...), without a copy where that is possible."""
+        if len(value_S) == 1:
+            return value_S.expand(len(self._stream_R), *value_S.shape[1:])
+        return value_S if self._stream_R == list(range(len(value_S))) else value_S[self._stream_R]
+
+
+def streams(data: Sequence[object]) -> tuple[list, list[int]]:
+    """The distinct objects, in order, and which of them each replica has."""
+    distinct = {id(one): one for one in data}
+    number = {key: n for n, key in enumerate(distinct)}
+    return list(distinct.values()), [number[id(one)] for one in data]

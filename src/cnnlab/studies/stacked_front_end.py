@@ -1,0 +1,105 @@
+"""The filter-bank front ends of R networks computed as one; some may be frozen while others train.
+
+R replica, B batch, C input channel, O response, K basis kernel, F feature, H, W image, h, w kernel, N = R * channels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnnlab.studies.stacked_layers import StackedLayer, stacked_tensor
+
+# One computation, whether the weight moves or not.
+MIXED = ("frozen", "trainable", "released")
+ALIKE = ("in_channels", "kernel_size", "stride", "border", "rectify", "vectors")
+
+
+def is_front_end(module: nn.Module) -> bool:
+    """Whether a module has what is needed here of a front end. This room does not know where it comes from."""
+    return all(hasattr(module, name) for name in ("mode", "with_border", "rectified", "kernel", *ALIKE))
+
+
+class StackedFrontEnd(StackedLayer):
+    """Takes folded images (B, R * C, H, W), gives folded features (B, R * F, H', W').
+
+    Raises ValueError, naming what differs, for front ends that are more than their kernels and modes apart.
+    """
+
+    def __init__(self, ends: Sequence[nn.Module]) -> None:
+        nn.Module.__init__(self)
+        self.replicas = len(ends)
+        self._one = [ends[0]]
+        for name in ALIKE:
+            values = [getattr(end, name) for end in ends]
+            if any(value != values[0] for value in values):
+                raise ValueError(f"front ends differ in {name}: {' and '.join(dict.fromkeys(map(str, values)))}")
+        self.modes = [end.mode for end in ends]
+        kinds = list(dict.fromkeys(self.modes))
+        if len(kinds) > 1 and not set(kinds) <= set(MIXED):
+            raise ValueError(
+                f"front ends of modes {', '.join(kinds)} cannot train together; only {', '.join(MIXED)} mix"
+            )
+        shapes = list(dict.fromkeys(tuple(end.kernel().shape) for end in ends))
+        if len(shapes) > 1:
+            raise ValueError(f"front ends differ in the shape of their kernels: {' and '.join(map(str, shapes))}")
+        for name in ("weight", "coefficients", "basis", "start"):
+            if hasattr(ends[0], name):
+                stack = stacked_tensor([getattr(end, name) for end in ends])
+                trained = name in ("weight", "coefficients")
+                self.register_parameter(name, nn.Parameter(stack)) if trained else self.register_buffer(name, stack)
+        self.release_epochs = [end.release_epoch for end in ends]
+        self.register_buffer("_anchor_R", torch.tensor([end.anchor for end in ends]), persistent=False)
+        self.at_epoch(0)
+
+    @property
+    def moves(self) -> tuple[str, list[bool]]:
+        """The name of the parameter, and for each replica whether it trains in this epoch."""
+        name = "coefficients" if hasattr(self, "coefficients") else "weight"
+        held = zip(self.modes, self.release_epochs, strict=True)
+        return name, [m != "frozen" and (m != "released" or self._epoch >= release) for m, release in held]
+
+    def at_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        name, moves = self.moves
+        getattr(self, name).requires_grad_(any(moves))
+
+    def kernel(self) -> Tensor:
+        """(R, O, C, h, w), with its gradient."""
+        if hasattr(self, "coefficients"):
+            return torch.einsum("rock,rkhw->rochw", self.coefficients, self.basis)
+        return self.weight
+
+    def first_layer_kernels(self) -> Tensor:
+        """(R, O, C, h, w): a detached copy."""
+        return self.kernel().detach().clone()
+
+    def penalty(self) -> Tensor:
+        """() the sum of the replicas' penalties, so that each has its own gradient."""
+        if not hasattr(self, "start"):
+            return self.kernel().new_zeros(())
+        distance_R = (self.weight - self.start).square().flatten(1).sum(1)
+        return (self._anchor_R.to(distance_R) * distance_R).sum()
+
+    def forward(self, image_BNHW: Tensor, named: bool = False) -> Tensor | dict[str, Tensor]:
+        # The front end's own rectification takes responses on axis 1, whatever comes after it.
+        feature_BRFHW = self.one.rectified(self._respond(image_BNHW)).transpose(1, 2)
+        feature_BNHW = feature_BRFHW.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        return {"feature": feature_BNHW} if named else feature_BNHW
+
+    def _respond(self, image_BNHW: Tensor) -> Tensor:
+        """(B, O, R, H', W'), on a CPU to the last bit those of separate runs.
+
+        It matters: beside a mirrored border and on flat ground derivative filters answer 0, and which side of 0 the
+        rounding falls decides through the rectification where the gradient goes.
+        """
+        image_RBCHW = image_BNHW.unflatten(1, (self.replicas, -1)).transpose(0, 1)
+        image_RBCHW = self.one.with_border(image_RBCHW.flatten(0, 1)).unflatten(0, image_RBCHW.shape[:2])
+        kernel_ROChw, stride = self.kernel(), self.one.stride
+        if not image_BNHW.is_cuda:
+            pairs = zip(image_RBCHW.unbind(), kernel_ROChw.unbind(), strict=True)
+            return torch.stack([F.conv2d(image, kernel, stride=stride) for image, kernel in pairs], dim=2)
+        folded_BNHW = image_RBCHW.transpose(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        response_BNHW = F.conv2d(folded_BNHW, kernel_ROChw.flatten(0, 1), stride=stride, groups=self.replicas)
+        return response_BNHW.unflatten(1, (self.replicas, -1)).transpose(1, 2)
