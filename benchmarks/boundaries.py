@@ -116,11 +116,13 @@ def image(root: Path, rounds: int, images: int) -> None:
     drawings = mean(len(boundaries_AHW) for _, boundaries_AHW in works)
     for processes in (1, os.cpu_count() or 1):
         settings = Settings(THRESHOLDS, TOLERANCE, True, None, processes)
+        results = counted(works, settings)
+        next(results)  # the processes have started
         start, spent = time.perf_counter(), time.process_time()
-        list(counted(works, settings))
-        seconds, spent = time.perf_counter() - start, time.process_time() - spent
-        each = seconds / len(works)
-        mine = f"; {spent / len(works):.2f} s of the processor" if processes == 1 else ""
+        others = len(list(results))
+        each = (time.perf_counter() - start) / others
+        spent = (time.process_time() - spent) / others
+        mine = f"; {spent:.2f} s of the processor" if processes == 1 else ""
         console.print(
             f"{len(works)} images at {THRESHOLDS} thresholds, {drawings:.1f} drawings each, processes: {processes}: "
             f"{each:.2f} s an image, {each / THRESHOLDS * 1e3:.1f} ms a threshold, {100 * each:.0f} s for 100{mine}"

@@ -25,14 +25,14 @@ class Ridge(nn.Module):
 
 
 class Blurred(nn.Module):
-    """Logits by strided convolutions that see up to 7 pixels, as a network with a grid of 4 does."""
+    """Logits by a strided convolution of 21 pixels: each sees 10 pixels around the corner of its block of 4."""
 
-    reach, grid = 8, 4
+    reach, grid = 13, 4
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.down = nn.Conv2d(3, 4, 5, stride=4, padding=2)
+        self.down = nn.Conv2d(3, 4, 21, stride=4, padding=10)
         self.out = nn.Conv2d(4, 1, 1)
         self.largest = 0
 
@@ -87,14 +87,23 @@ def test_tiles_give_what_the_whole_image_gives(size: tuple[int, int], tile: int)
     network = Blurred()
     tiled = NetworkDetector(network, tile=tile).probability(image)
     torch.testing.assert_close(tiled, whole, atol=1e-6, rtol=0)
-    assert network.largest <= max(tile, 4) + 2 * network.reach
+    assert network.largest <= max(tile, 4) + 2 * (network.reach + 3)
+
+
+def test_beyond_its_reach_nothing_matters_to_strength_and_orientation() -> None:
+    detector = NetworkDetector(Blurred())
+    image = noise(1, 3, 64, 64).requires_grad_()
+    strength, orientation = detector(image)
+    (slope,) = torch.autograd.grad(strength[0, 0, 30, 33] + orientation[0, 0, 30, 33], image)
+    away = slope[0].abs().sum(0).nonzero() - torch.tensor([30, 33])
+    assert 13 < away.abs().max() <= detector.reach  # more than the network alone
 
 
 def test_a_panorama_is_worked_on_in_parts_of_bounded_size() -> None:
     network = Blurred()
     strength = NetworkDetector(network, tile=512).probability(torch.zeros(1, 3, 16, 30_000))
     assert strength.shape == (1, 1, 16, 30_000)
-    assert network.largest <= 512 + 2 * network.reach
+    assert network.largest <= 512 + 2 * (network.reach + 3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2)])

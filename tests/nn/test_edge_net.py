@@ -92,6 +92,18 @@ def test_a_shift_by_the_grid_shifts_the_map() -> None:
     )
 
 
+def test_a_pixel_keeps_its_place_in_images_of_any_size() -> None:
+    """Cut off at the right, an odd number of pixels away, the map is the same elsewhere."""
+    network = made()
+    side = 2 * network.reach + 32
+    image = noise(1, 3, 16, side)
+    whole = network(image)
+    for cut in (1, 2, 3, 7):
+        part = network(image[..., :-cut])
+        inside = slice(0, side - cut - network.reach)
+        torch.testing.assert_close(part[..., inside], whole[..., inside], atol=1e-5, rtol=0)
+
+
 def test_every_side_output_reaches_the_fused_map_and_every_weight_learns() -> None:
     network = made().train()
     network.side_logits(noise(2, 3, 32, 32))[:, -1].sum().backward()

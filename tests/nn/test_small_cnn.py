@@ -212,7 +212,7 @@ def test_the_arms_differ_in_one_value_each(values_of: Callable) -> None:
 def test_one_file_is_the_home_of_each_class() -> None:
     folder = Path(__file__).parents[2] / "configs" / "model"
     homes = [path.name for path in sorted(folder.glob("*.yaml")) if "_target_" in path.read_text()]
-    assert homes == ["small_cnn.yaml", "torchvision.yaml"]
+    assert homes == ["edge_net.yaml", "small_cnn.yaml", "torchvision.yaml"]
 
 
 @pytest.mark.parametrize("arm", ["edge_fixed", "edge_init"])

@@ -186,3 +186,11 @@ def test_progress_is_told_step_by_step() -> None:
         small_network(), "0", [0, 1], (1, 8, 8), steps=5, watch=lambda steps: (seen.append(n) or n for n in steps)
     )
     assert seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_answer_told_is_the_answer_to_the_image_told_also_with_jitter() -> None:
+    network = small_network().eval()
+    for found in maximise_activations(network, "4", [0, 5], (1, 16, 16), steps=12, jitter=3):
+        with torch.no_grad():
+            answer = network[:5](found.image_CHW[None])[0, :, 4, 4]
+        assert min(abs(float(one) - found.activation) for one in answer) < 1e-4

@@ -30,7 +30,7 @@ def run(config: DictConfig, folder: Path) -> int:
     sizes = {one.stem: read_boundaries(one.truth).shape[1:] for one in chosen}
     sources = sources_of(config, chosen, sizes)
     if not COMPILED:
-        print("numba is not installed: this will take a hundred times as long. pip install numba")
+        print("numba is not installed: this will take about fifty times as long. pip install numba")
     facts = {"split": config.split, "images": len(chosen), "seed": config.seed, **_rules(settings)}
     record = RunRecord(folder, sources=[source.name for source in sources], **facts)
     with _how_to_go_on(settings), recorded(record, folder):

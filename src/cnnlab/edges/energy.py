@@ -44,6 +44,9 @@ class OrientedEnergy(nn.Module):
         self.sizes = [len(group) for group in groups]
         order = [index for group in groups for index in group]
         self.register_buffer("kernels_K1hw", bank.kernels[order])
+        weight = bank.kernels.abs().sum((-2, -1))
+        # Such kernels are given images about 0, so that rounding makes no edges of a constant.
+        self.blind = bool((bank.kernels.sum((-2, -1)).abs() <= 1e-9 * weight).all())
         self.register_buffer("angle_O", torch.tensor(angles, dtype=torch.float64))
 
     @property
@@ -63,6 +66,9 @@ class OrientedEnergy(nn.Module):
         top, left = side // 2 - height // 2, side // 2 - width // 2
         image_N1HW = image_N1HW[..., top : image_N1HW.shape[-2] - (side - height - top), :]
         image_N1HW = image_N1HW[..., left : image_N1HW.shape[-1] - (side - width - left)]
+        if self.blind:
+            middle_N111 = (image_N1HW.amax((-2, -1), keepdim=True) + image_N1HW.amin((-2, -1), keepdim=True)) / 2
+            image_N1HW = image_N1HW - middle_N111.detach()
         answer_NKHW = F.conv2d(image_N1HW, self.kernels_K1hw.to(padded_BCHW.dtype))
         return answer_NKHW.unflatten(0, padded_BCHW.shape[:2])
 

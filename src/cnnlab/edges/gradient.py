@@ -6,7 +6,7 @@ it differentiates, so that the answer to a mirrored or turned image is the mirro
 and the answer to a constant is exactly 0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -43,10 +43,10 @@ class Gradient(nn.Module):
         self.register_buffer("difference_Sn", torch.stack([difference_n for difference_n, _ in pairs]))
         self.register_buffer("smoothing_Sn", torch.stack([smoothing_n for _, smoothing_n in pairs]))
         self._read_taps()
-        self._inside = self._magnitude_inside
+        self._fast: Callable[[Tensor], Tensor] | None = None
 
     def _read_taps(self) -> None:
-        """The buffers as numbers: a compiler folds them into the arithmetic, more than twice as fast as loading them."""
+        """The buffers as numbers: folded into compiled arithmetic, which more than halves its time."""
         self.taps = list(zip(self.difference_Sn.tolist(), self.smoothing_Sn.tolist(), strict=True))
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
@@ -55,7 +55,7 @@ class Gradient(nn.Module):
 
     def compiled(self) -> "Gradient":
         """Itself, with `magnitude` compiled by torch; the border is added before, which is faster than inside."""
-        self._inside = torch.compile(self._magnitude_inside, fullgraph=True)
+        self._fast = torch.compile(self._magnitude_inside, fullgraph=True)
         return self
 
     @property
@@ -83,11 +83,11 @@ class Gradient(nn.Module):
     def magnitude(self, image_BCHW: Tensor) -> Tensor:
         """(B, C, S, H, W): the lengths of the gradients."""
         padded_BCHW = self.padded(image_BCHW)
-        if self._inside != self._magnitude_inside:
-            return self._inside(padded_BCHW)
+        if self._fast is not None:
+            return self._fast(padded_BCHW)
         return by_strips(self._magnitude_inside, padded_BCHW, sum(self.halo))
 
-    def _magnitude_inside(self, padded_BCHW: Tensor, *_: bool) -> Tensor:
+    def _magnitude_inside(self, padded_BCHW: Tensor) -> Tensor:
         return torch.stack([length(dy, dx) for dy, dx in self.inside(padded_BCHW)], dim=2)
 
 

@@ -50,33 +50,30 @@ def labelled(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
 
 
 def flooded(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
-    height, width = weak_HW.shape
-    unseen_P = np.zeros((height + 2, width + 2), np.bool_)
-    unseen_P[1:-1, 1:-1] = weak_HW
-    reached_P = np.zeros_like(unseen_P)
-    starts = np.flatnonzero(strong_HW & weak_HW)
-    starts = (starts // width + 1) * (width + 2) + starts % width + 1
-    flood(unseen_P.reshape(-1), reached_P.reshape(-1), starts, width + 2)
-    return reached_P[1:-1, 1:-1]
+    reached_HW = np.zeros(weak_HW.shape, np.bool_)
+    flood(weak_HW, strong_HW, reached_HW)
+    return reached_HW
 
 
 @compiled
-def flood(unseen_P: np.ndarray, reached_P: np.ndarray, starts: np.ndarray, width: int) -> None:
-    """Moves what hangs together with `starts` from unseen to reached; P places of an image in a frame of one pixel."""
-    steps = (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1)
-    waiting = [np.int64(0)]
+def flood(weak_HW: np.ndarray, strong_HW: np.ndarray, reached_HW: np.ndarray) -> None:
+    """Marks as reached what hangs together with the strong pixels that are weak too (at least `low`)."""
+    height, width = weak_HW.shape
+    waiting = [(0, 0)]
     waiting.pop()
-    for start in starts:
-        if unseen_P[start]:
-            unseen_P[start] = False
-            waiting.append(start)
-        while len(waiting):
-            place = waiting.pop()
-            reached_P[place] = True
-            for step in steps:
-                if unseen_P[place + step]:
-                    unseen_P[place + step] = False
-                    waiting.append(place + step)
+    for row in range(height):
+        for column in range(width):
+            if not (strong_HW[row, column] and weak_HW[row, column]) or reached_HW[row, column]:
+                continue
+            reached_HW[row, column] = True
+            waiting.append((row, column))
+            while len(waiting):
+                y, x = waiting.pop()
+                for near_y in range(max(y - 1, 0), min(y + 2, height)):
+                    for near_x in range(max(x - 1, 0), min(x + 2, width)):
+                        if weak_HW[near_y, near_x] and not reached_HW[near_y, near_x]:
+                            reached_HW[near_y, near_x] = True
+                            waiting.append((near_y, near_x))
 
 
 def joined_on_device(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ UNITS = 1000  # of the whole-number costs, to the pixel: sums are exact and ties
 ALONE = 2**40  # the cost of a predicted pixel without a partner: a billion pixels of distance
 NOBODY = -1
 FAR = 2**62
-BIDS = 4  # most bids a row in the mean, before shortest ways are looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +100,7 @@ def _assign(starts, column_P, steps, costs, columns):
     reached = np.full(columns, FAR, dtype=np.int64)  # how far a column is from the row that looks for a place
     before = np.empty(columns, dtype=np.int32)  # the row through which it was reached
     done = np.zeros(columns, dtype=np.bool_)
-    for row in _bidding(first, column, cost, price_R, price_C, column_R, row_C):
+    for row in _first_come(first, column, cost, price_R, price_C, column_R, row_C):
         _augment(row, first, column, cost, price_R, price_C, column_R, row_C, reached, before, done)
     return column_R
 
@@ -129,24 +128,17 @@ def _pairs(starts, column_P, steps, costs):
 
 
 @compiled
-def _bidding(first, column, cost, price_R, price_C, column_R, row_C):
-    """Each row takes its cheapest column and bids the column's price down to where its second best is as good; whom
-    it outbids tries again. Returns the rows that are left when nothing is bid any more, or after BIDS a row."""
-    stack = np.arange(column_R.size - 1, -1, -1)
-    height = stack.size
-    left = np.empty(stack.size, dtype=np.int64)
+def _first_come(first, column, cost, price_R, price_C, column_R, row_C):
+    """Each row takes its cheapest column if that is free, and bids its price down to where the second best is as
+    good. Returns the rows that found it taken; a row that nothing is cheaper for than to stay alone is done."""
+    left = np.empty(column_R.size, dtype=np.int64)
     number = 0
-    budget = BIDS * stack.size
-    while height > 0:
-        height -= 1
-        row = stack[height]
+    for row in range(column_R.size):
         chosen, best, second = _best(row, first, column, cost, price_C, row_C)
         price_R[row] = second
         if chosen == NOBODY:
-            continue  # it stays alone: nothing is cheaper
-        outbid = row_C[chosen]
-        budget -= 1
-        if outbid != NOBODY and (second == best or budget < 0):
+            continue
+        if row_C[chosen] != NOBODY:
             price_R[row] = best
             left[number] = row
             number += 1
@@ -154,10 +146,6 @@ def _bidding(first, column, cost, price_R, price_C, column_R, row_C):
         price_C[chosen] -= second - best
         column_R[row] = chosen
         row_C[chosen] = row
-        if outbid != NOBODY:
-            column_R[outbid] = NOBODY
-            stack[height] = outbid
-            height += 1
     return left[:number]
 
 

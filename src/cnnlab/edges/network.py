@@ -25,6 +25,8 @@ class NetworkDetector(nn.Module):
     tile: side of the largest part, pixels, that the network is given at once; larger images are worked on tile by
     tile, so that memory is bounded. Tiles overlap by the network's `reach` (how many pixels away a pixel still
     matters) and start on its `grid` (of its strides), so that they give what the whole image would.
+
+    Has a `reach` of its own, before thinning, for those who cut images themselves.
     """
 
     full_scale = 1.0  # a probability
@@ -32,13 +34,14 @@ class NetworkDetector(nn.Module):
     def __init__(self, network: nn.Module, tile: int = 1024) -> None:
         super().__init__()
         self.network = network.eval()
-        self.reach, self.grid = getattr(network, "reach", REACH), getattr(network, "grid", GRID)
+        self.margin, self.grid = getattr(network, "reach", REACH), getattr(network, "grid", GRID)
         if tile < 1:
             raise ValueError(f"tile={tile}: at least 1 pixel")
         self.tile = max(tile // self.grid, 1) * self.grid
         self.channels = getattr(getattr(network, "front_end", None), "in_channels", None)
         second_D1nn = gaussian(sigma=SIGMA, order=2).kernels.float()
         self.register_buffer("second_D1nn", second_D1nn, persistent=False)  # d/dyy, d/dxy, d/dxx
+        self.reach = self.margin + second_D1nn.shape[-1] // 2
 
     def forward(self, image_BCHW: Tensor) -> Edges:
         """(B, C, H, W) in [0, 1] -> strength and orientation, (B, 1, H, W) each. Grey is shown to a colour network
@@ -60,7 +63,7 @@ class NetworkDetector(nn.Module):
             image_BCHW = image_BCHW.expand(-1, wanted, -1, -1)
         dtype = next((p.dtype for p in self.network.parameters()), image_BCHW.dtype)
         height, width = image_BCHW.shape[-2:]
-        if height <= self.tile + 2 * self.reach and width <= self.tile + 2 * self.reach:
+        if height <= self.tile + 2 * self.margin and width <= self.tile + 2 * self.margin:
             return self.network(image_BCHW.to(dtype)).sigmoid().to(image_BCHW.dtype)
         whole_B1HW = image_BCHW.new_empty(len(image_BCHW), 1, height, width)
         for rows, rows_seen, rows_kept in self._tiles(height):
@@ -73,8 +76,8 @@ class NetworkDetector(nn.Module):
         """Along one axis: the pixels of each tile, those that the network sees, and the tile in what it sees."""
         for start in range(0, size, self.tile):
             stop = min(start + self.tile, size)
-            first = max(start - -(-self.reach // self.grid) * self.grid, 0)
-            last = min(stop + self.reach, size)
+            first = max(start - -(-self.margin // self.grid) * self.grid, 0)
+            last = min(stop + self.margin, size)
             yield slice(start, stop), slice(first, last), slice(start - first, stop - first)
 
     def orientation(self, strength_B1HW: Tensor) -> Tensor:

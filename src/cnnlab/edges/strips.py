@@ -8,23 +8,23 @@ from torch import Tensor
 _PIXELS = 2**17  # of one strip: 512 KiB of float32
 
 
-def by_strips(work: Callable[[Tensor, bool, bool], Tensor], padded_BCHW: Tensor, halo: int) -> Tensor:
-    """`work(padded, first, last)`, which loses `halo` rows, computed some rows at a time: exactly the same numbers.
+def by_strips(work: Callable[[Tensor], Tensor], padded_BCHW: Tensor, halo: int) -> Tensor:
+    """`work(padded)`, which loses `halo` rows, computed some rows at a time: exactly the same numbers.
 
-    `first` and `last` say whether the strip begins and ends where the image does. Only on a processor, and only where
-    no gradient is asked for and nothing is traced: elsewhere the detour has no use, and the image is one strip.
+    Only on a processor, and only where no gradient is asked for and nothing is traced: elsewhere the detour has no use,
+    and the image is one strip.
     """
     rows = padded_BCHW.shape[-2] - halo
     traced = torch.compiler.is_compiling() or (torch.is_grad_enabled() and padded_BCHW.requires_grad)
     if padded_BCHW.device.type != "cpu" or traced:
-        return work(padded_BCHW, True, True)
+        return work(padded_BCHW)
     step = max(1, _PIXELS * padded_BCHW.shape[-2] // max(padded_BCHW.numel(), 1))
     if step >= rows:
-        return work(padded_BCHW, True, True)
+        return work(padded_BCHW)
     result = None
     for start in range(0, rows, step):
         end = min(start + step, rows)
-        part = work(padded_BCHW[..., start : end + halo, :], start == 0, end == rows)
+        part = work(padded_BCHW[..., start : end + halo, :])
         if result is None:
             result = part.new_empty(*part.shape[:-2], rows, part.shape[-1])
         result[..., start:end, :] = part

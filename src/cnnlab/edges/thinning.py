@@ -1,11 +1,11 @@
 """Thinning: non-maximum suppression along the normal. B batch, H W image.
 
-A pixel stays if its strength is positive and no smaller than
-1. the strengths one step ahead and one step behind along the normal. The step ends where the normal leaves the ring of
-   eight neighbours; the strength there is interpolated linearly between the two neighbours it falls between (Canny
-   1986, IEEE PAMI 8(6), section VIII);
-2. those of its two neighbours along the axis nearest to the normal (at exactly 45 degrees: along both). Without this a
-   slanted line has up to two pixels in a row, since the step of 1. is longer than the distance between rows.
+1. A pixel is a candidate if its strength is positive and no smaller than the strengths one step ahead and one step
+   behind along the normal. The step ends where the normal leaves the ring of eight neighbours; the strength there is
+   interpolated linearly between the two neighbours it falls between (Canny 1986, IEEE PAMI 8(6), section VIII).
+2. Of two candidates side by side along the axis nearest to the normal of one of them (at exactly 45 degrees: along
+   both axes), that one stays only if it is no weaker than the other. Without this a slanted line has up to two pixels
+   in a row, since the step of 1. is longer than the distance between rows.
 So a straight step gives one pixel in each row, or in each column if it lies flatter than 45 degrees. Beyond the border
 there is nothing: strength 0.
 
@@ -40,8 +40,9 @@ def thin(strength_B1HW: Tensor, orientation_B1HW: Tensor, tie_B1HW: Tensor | Non
     wide = torch.promote_types(orientation_B1HW.dtype, torch.float32)
     angle = orientation_B1HW.to(wide)
     strength = strength_B1HW.to(torch.promote_types(strength_B1HW.dtype, wide))
-    tie = None if tie_B1HW is None else surrounded(tie_B1HW.to(strength.dtype))
-    return strength_B1HW * largest_along(surrounded(strength), angle.sin(), angle.cos(), tie)
+    tie = None if tie_B1HW is None else tie_B1HW.to(strength.dtype)
+    stays = largest_along(strength, angle.sin().to(strength.dtype), angle.cos().to(strength.dtype), tie)
+    return torch.where(stays, strength_B1HW, 0)
 
 
 def surrounded(field_BCHW: Tensor) -> Tensor:
@@ -49,66 +50,29 @@ def surrounded(field_BCHW: Tensor) -> Tensor:
     return F.pad(field_BCHW, (1, 1, 1, 1))
 
 
-def largest_along(strength_BCHW: Tensor, dy: Tensor, dx: Tensor, tie_BCHW: Tensor | None) -> Tensor:
-    """Whether each pixel inside is largest along the normal (dy, dx), bool.
+def largest_along(
+    strength_B1HW: Tensor, dy_B1HW: Tensor, dx_B1HW: Tensor, tie_B1HW: Tensor | None, least: float = 0.0
+) -> Tensor:
+    """Which pixels stay, (B, 1, H, W) bool, with the normals (dy, dx), of which length and sign don't matter.
 
-    strength and tie have one pixel more on each side than dy and dx. The length and the sign of (dy, dx) don't matter.
-    On a processor pixel by pixel where numba is installed, four times as fast: most pixels need one look.
+    Strengths below `least` don't stay; saying so here saves the time that they would take. On a processor row by row
+    where numba is installed, which is several times as fast; else by whole fields.
     """
-    fields = [strength_BCHW, dy, dx] if tie_BCHW is None else [strength_BCHW, dy, dx, tie_BCHW]
+    fields = [field for field in (strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW) if field is not None]
     traced = torch.compiler.is_compiling() or any(field.device.type != "cpu" for field in fields)
     if traced or not COMPILED or len({field.dtype for field in fields}) > 1:
-        return largest_by_fields(strength_BCHW, dy, dx, tie_BCHW)
-    stays = torch.empty(dy.shape, dtype=torch.bool)
-    planes = [field.detach().flatten(0, 1).numpy() for field in fields]
-    for index, stays_HW in enumerate(stays.flatten(0, 1).numpy()):
-        strength_HW, dy_HW, dx_HW, *tie = (plane[index] for plane in planes)
-        look(strength_HW, dy_HW, dx_HW, *tie or [strength_HW], bool(tie), stays_HW)
+        return largest_by_fields(strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW, least)
+    tied = tie_B1HW is not None
+    framed = [surrounded(field).detach()[:, 0].numpy() for field in (strength_B1HW, tie_B1HW) if field is not None]
+    directions = [field.detach().contiguous()[:, 0].numpy() for field in (dy_B1HW, dx_B1HW)]
+    stays = torch.zeros(strength_B1HW.shape, dtype=torch.bool)
+    for index, stays_HW in enumerate(stays[:, 0].numpy()):
+        strength_hw, tie_hw = framed[0][index], framed[-1][index]
+        candidate_hw = np.zeros(strength_hw.shape, np.bool_)
+        at_least = strength_hw.dtype.type(least)
+        look(strength_hw, tie_hw, tied, directions[0][index], directions[1][index], at_least, candidate_hw)
+        settle(strength_hw, tie_hw, tied, directions[0][index], directions[1][index], candidate_hw, stays_HW)
     return stays
-
-
-@compiled
-def look(
-    strength_HW: np.ndarray, dy_HW: np.ndarray, dx_HW: np.ndarray, tie_HW: np.ndarray, tied: bool, stays_HW: np.ndarray
-) -> None:
-    """`largest_by_fields` of one image, pixel by pixel; without `tied` the ties are not looked at."""
-    height, width = stays_HW.shape
-    for row in range(height):
-        for column in range(width):
-            stays_HW[row, column] = False
-            y, x = row + 1, column + 1
-            middle = strength_HW[y, x]
-            if not middle > 0:
-                continue
-            dy, dx = dy_HW[row, column], dx_HW[row, column]
-            tall, broad = abs(dy), abs(dx)
-            stays = True
-            for turn in range(2):  # the neighbours right and left, then down and up
-                if (tall > broad) if turn == 0 else (broad > tall):
-                    continue
-                for sign in (1, -1):
-                    down, right = (0, sign) if turn == 0 else (sign, 0)
-                    other = strength_HW[y + down, x + right]
-                    if middle < other or (
-                        middle == other and (tie_HW[y, x] < tie_HW[y + down, x + right] if tied else sign > 0)
-                    ):
-                        stays = False
-            if not stays:
-                continue
-            steep, falling = tall > broad, (dy > 0) == (dx > 0)
-            share = min(tall, broad) / max(tall, broad) if tall + broad > 0 else tall
-            for sign in (1, -1):
-                y1, x1 = (y + sign, x) if steep else (y, x + sign)
-                y2, x2 = y + sign, x + sign
-                if not falling:
-                    y2, x2 = (y + sign, x - sign) if steep else (y - sign, x + sign)
-                other = between(strength_HW[y1, x1], strength_HW[y2, x2], share)
-                if middle < other or (
-                    middle == other
-                    and (tie_HW[y, x] < between(tie_HW[y1, x1], tie_HW[y2, x2], share) if tied else sign > 0)
-                ):
-                    stays = False
-            stays_HW[row, column] = stays
 
 
 @compiled
@@ -119,35 +83,135 @@ def between(start: float, end: float, share: float) -> float:
     return end - (end - start) * (1 - share)
 
 
-def largest_by_fields(strength_BCHW: Tensor, dy: Tensor, dx: Tensor, tie_BCHW: Tensor | None) -> Tensor:
+@compiled
+def loses(tied: bool, tie: float, other: float, sign: int) -> bool:
+    """Of two equal strengths: that with the smaller tie; without ties that from which the other lies ahead."""
+    return tie < other if tied else sign > 0
+
+
+@compiled
+def ring_agrees(strength_hw: np.ndarray, tie_hw: np.ndarray, tied: bool, y: int, x: int, dy: float, dx: float) -> bool:
+    """Whether the pixel (y, x) is no weaker than where its normal leaves the ring."""
+    middle, tie, tall, broad = strength_hw[y, x], tie_hw[y, x], abs(dy), abs(dx)
+    steep, falling = tall > broad, (dy > 0) == (dx > 0)
+    share = min(tall, broad) / max(tall, broad) if max(tall, broad) > 0 else tall
+    for sign in (1, -1):
+        y1, x1 = (y + sign, x) if steep else (y, x + sign)
+        y2, x2 = y + sign, x + sign
+        if not falling:
+            y2, x2 = (y + sign, x - sign) if steep else (y - sign, x + sign)
+        other = between(strength_hw[y1, x1], strength_hw[y2, x2], share)
+        if middle < other:
+            return False
+        if middle == other and loses(tied, tie, between(tie_hw[y1, x1], tie_hw[y2, x2], share), sign):
+            return False
+    return True
+
+
+@compiled
+def look(
+    strength_hw: np.ndarray,
+    tie_hw: np.ndarray,
+    tied: bool,
+    dy_HW: np.ndarray,
+    dx_HW: np.ndarray,
+    least: float,
+    candidate_hw: np.ndarray,
+) -> None:
+    """Rule 1. Strength, tie and candidates have a frame of one pixel.
+
+    The first look is without branches, so that it is compiled to vectors; few pixels are left for the second. A pixel
+    is weaker than the interpolated strength if it is weaker than both strengths in between which that lies.
+    """
+    height, width = dy_HW.shape
+    for row in range(height):
+        above, here, below = strength_hw[row], strength_hw[row + 1], strength_hw[row + 2]
+        candidate_w = candidate_hw[row + 1]
+        for x in range(width):
+            middle = here[x + 1]
+            right = (middle >= here[x + 2]) | (middle >= above[x + 2]) | (middle >= below[x + 2])
+            left = (middle >= here[x]) | (middle >= above[x]) | (middle >= below[x])
+            down = (middle >= below[x + 1]) | (middle >= below[x]) | (middle >= below[x + 2])
+            up = (middle >= above[x + 1]) | (middle >= above[x]) | (middle >= above[x + 2])
+            candidate_w[x + 1] = (middle > 0) & (middle >= least) & ((right & left) | (down & up))
+        for x in range(width):
+            if candidate_w[x + 1]:
+                dy, dx = dy_HW[row, x], dx_HW[row, x]
+                candidate_w[x + 1] = ring_agrees(strength_hw, tie_hw, tied, row + 1, x + 1, dy, dx)
+
+
+@compiled
+def settle(
+    strength_hw: np.ndarray,
+    tie_hw: np.ndarray,
+    tied: bool,
+    dy_HW: np.ndarray,
+    dx_HW: np.ndarray,
+    candidate_hw: np.ndarray,
+    stays_HW: np.ndarray,
+) -> None:
+    """Rule 2."""
+    height, width = dy_HW.shape
+    for row in range(height):
+        for column in range(width):
+            y, x = row + 1, column + 1
+            if not candidate_hw[y, x]:
+                continue
+            tall, broad = abs(dy_HW[row, column]), abs(dx_HW[row, column])
+            stays = True
+            for sign in (1, -1):
+                for down, right in ((0, sign), (sign, 0)):
+                    if (tall > broad) if right else (broad > tall):
+                        continue
+                    if not candidate_hw[y + down, x + right]:
+                        continue
+                    middle, other = strength_hw[y, x], strength_hw[y + down, x + right]
+                    if middle < other:
+                        stays = False
+                    if middle == other and loses(tied, tie_hw[y, x], tie_hw[y + down, x + right], sign):
+                        stays = False
+            stays_HW[row, column] = stays
+
+
+def largest_by_fields(
+    strength_B1HW: Tensor, dy_B1HW: Tensor, dx_B1HW: Tensor, tie_B1HW: Tensor | None, least: float = 0.0
+) -> Tensor:
     """`largest_along` by operations on whole fields, on any device."""
+    dy, dx, ties = dy_B1HW, dx_B1HW, None
     tall, broad = dy.abs(), dx.abs()
     share = torch.minimum(tall, broad) / torch.maximum(tall, broad).clamp_min(torch.finfo(dy.dtype).tiny)
     steep, falling = (tall > broad).to(dy.dtype), ((dy > 0) == (dx > 0)).to(dy.dtype)
-    strengths = Field(strength_BCHW), *on_the_ring(Field(strength_BCHW), steep, falling, share)
-    ties = None if tie_BCHW is None else (Field(tie_BCHW), *on_the_ring(Field(tie_BCHW), steep, falling, share))
+    strengths = Field(strength_B1HW)
+    middle, ends = strengths.at(0, 0), on_the_ring(strengths, steep, falling, share)
+    pairs: list[tuple[Tensor, Tensor] | None] = [None, None]
+    if tie_B1HW is not None:
+        ties = Field(tie_B1HW)
+        pairs = [(ties.at(0, 0), end) for end in on_the_ring(ties, steep, falling, share)]
+    ahead, behind = (
+        not_below(middle, end, pair, strict) for end, pair, strict in zip(ends, pairs, (True, False), strict=True)
+    )
+    candidate = (middle > 0) & (middle >= least) & ahead & behind
+    candidates = Field(candidate)
 
-    def stands(down: int, right: int) -> Tensor:
-        tie = None if ties is None else (ties[0].at(0, 0), ties[0].at(down, right))
-        return not_below(strengths[0].at(0, 0), strengths[0].at(down, right), tie, strict=down + right > 0)
+    def gives_way(down: int, right: int) -> Tensor:
+        tie = None if ties is None else (ties.at(0, 0), ties.at(down, right))
+        stands = not_below(middle, strengths.at(down, right), tie, strict=down + right > 0)
+        return candidates.at(down, right) & ~stands
 
-    level = (tall > broad) | (stands(0, 1) & stands(0, -1))
-    upright = (broad > tall) | (stands(1, 0) & stands(-1, 0))
-    middle = strengths[0].at(0, 0)
-    ahead, behind = (None if ties is None else (ties[0].at(0, 0), ties[side]) for side in (1, 2))
-    along = not_below(middle, strengths[1], ahead, strict=True) & not_below(middle, strengths[2], behind, strict=False)
-    return (middle > 0) & level & upright & along
+    level = (broad >= tall) & (gives_way(0, 1) | gives_way(0, -1))
+    upright = (tall >= broad) & (gives_way(1, 0) | gives_way(-1, 0))
+    return candidate & ~level & ~upright
 
 
 class Field:
-    """A field with one pixel more on each side, seen from its inner pixels."""
+    """A field, 0 outside, and its neighbours."""
 
     def __init__(self, field_BCHW: Tensor) -> None:
-        self.field_BCHW = field_BCHW
-        self.height, self.width = (size - 2 for size in field_BCHW.shape[-2:])
+        self.field_BCHW = surrounded(field_BCHW)
+        self.height, self.width = field_BCHW.shape[-2:]
 
     def at(self, down: int, right: int) -> Tensor:
-        """The value so many pixels down and to the right of each inner one, -1 to 1."""
+        """The value so many pixels down and to the right of each one, -1 to 1."""
         return self.field_BCHW[..., 1 + down : 1 + down + self.height, 1 + right : 1 + right + self.width]
 
 

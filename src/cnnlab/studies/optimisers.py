@@ -66,13 +66,11 @@ class ReplicaOptimizer(Optimizer):
         tables = {lr: option_table(make, schedule, axes, lr, steps) for lr in dict.fromkeys(rates)}
         kind, self._options = tables[rates[0]]
         # Only the learning rates differ between replicas.
-        self._lr_TGR = torch.tensor(
-            [
-                [[tables[lr][1][t][g]["lr"] for lr in rates] for g in range(len(kind.param_groups))]
-                for t in range(steps)
-            ],
-            dtype=torch.float64,
-        )
+        groups = range(len(kind.param_groups))
+        lr_TGR = [[[tables[lr][1][t][g]["lr"] for lr in rates] for g in groups] for t in range(steps)]
+        first = next(iter(self._parameters.values()))
+        self._lr_TGR = torch.tensor(lr_TGR, dtype=first.dtype, device=first.device)
+        self._rates_TGR = lr_TGR
         self._taken = 0
         self._step_one = _batched(kind)
         self._separate: list[Optimizer] = []
@@ -95,7 +93,7 @@ class ReplicaOptimizer(Optimizer):
                 loss = closure()
         if self._taken >= len(self._options):
             raise ValueError(f"the schedule ends after {len(self._options)} steps")
-        self.param_groups[0]["lr"] = float(self._lr_TGR[self._taken].mean())
+        self.param_groups[0]["lr"] = self._rates_TGR[self._taken][0][0]  # what a logger sees: the first replica's
         if self._step_one is None:
             self._step_separately()
         else:
@@ -106,13 +104,13 @@ class ReplicaOptimizer(Optimizer):
     def _step_together(self) -> None:
         options, lr_GR = self._options[self._taken], self._lr_TGR[self._taken]
         moves = self._network.moves()
-        first_plain = len(options) - 1  # the group of parameters of one axis is the last
+        plain = len(options) - 1  # the group of parameters of one axis is the last
         for name, p in self._parameters.items():
             if p.grad is None or not any(moves[name]):
                 continue
-            group = first_plain if p.ndim <= 2 else 0
+            group = plain if p.ndim <= 2 else 0
             shape = (-1, *[1] * (p.ndim - 1))
-            lr = lr_GR[group].to(p).view(shape)
+            lr = lr_GR[group].view(shape)
             moving = None if all(moves[name]) else torch.tensor(moves[name], device=p.device).view(shape)
             gradient = p.grad if moving is None else torch.where(moving, p.grad, 0)
             self._step_one(p, gradient, self.state[p], options[group], lr, moving)
@@ -123,7 +121,7 @@ class ReplicaOptimizer(Optimizer):
             for (name, p), view in zip(self._parameters.items(), optimizer.views, strict=True):
                 view.grad = p.grad[r] if p.grad is not None and moves[name][r] else None
             for g, group in enumerate(optimizer.param_groups):
-                group.update(self._options[self._taken][g] | {"lr": float(self._lr_TGR[self._taken, g, r])})
+                group.update(self._options[self._taken][g] | {"lr": self._rates_TGR[self._taken][g][r]})
             optimizer.step()
 
 

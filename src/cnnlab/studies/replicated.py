@@ -173,6 +173,7 @@ def train_together(
     if len({len(values) for values in lists.values()}) > 1 or not networks:
         given = ", ".join(f"{len(values)} {name}" for name, values in lists.items())
         raise ValueError(f"one of each for every replica, and at least one; got {given}")
+    quiet_advice()
     if at_once is None:
         at_once = _that_fit(networks[0], data[0], {**QUIET, **(trainer or {})})
     if at_once < 1:
@@ -194,7 +195,6 @@ def _train_group(
     evaluations: Mapping[str, Callable[[Any], Iterable]], **values: Any,
 ) -> list[ReplicaResult]:  # fmt: skip
     start = time.perf_counter()
-    quiet_advice()
     trainer = Trainer(max_epochs=epochs, **options)
     if trainer.gradient_clip_val or trainer.world_size > 1:
         raise ValueError("replicas train together on one device and without gradient_clip_val, which would mix them")

@@ -81,7 +81,11 @@ class StackedNetwork(nn.Module):
         modes = [network.training for network in (self, *networks)]
         for network in (self, *networks):
             network.eval()
-        together_RBK = self(image_RBCHW)
+        kind = type(networks[0]).__name__
+        try:
+            together_RBK = self(image_RBCHW)
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"{kind} cannot be stacked: {error}") from error
         alone_RBK = torch.stack([net(image_BCHW) for net, image_BCHW in zip(networks, image_RBCHW, strict=True)])
         penalties = [network.penalty() for network in networks if hasattr(network, "penalty")]
         for network, mode in zip((self, *networks), modes, strict=True):
@@ -90,7 +94,7 @@ class StackedNetwork(nn.Module):
         same = torch.allclose(together_RBK, alone_RBK, rtol=1e-3, atol=1e-3 * scale, equal_nan=True)
         if not same or not torch.isclose(self.penalty(), sum(penalties, self.penalty() * 0), rtol=1e-3):
             raise ValueError(
-                f"{type(networks[0]).__name__} cannot be stacked: its answers change, so that its forward or its "
+                f"{kind} cannot be stacked: its answers change, so that its forward or its "
                 "penalty does more than its layers do, channel by channel; train its replicas one after another"
             )
 

@@ -50,7 +50,7 @@ class StackedFrontEnd(StackedLayer):
                 trained = name in ("weight", "coefficients")
                 self.register_parameter(name, nn.Parameter(stack)) if trained else self.register_buffer(name, stack)
         self.release_epochs = [end.release_epoch for end in ends]
-        self.register_buffer("_anchor_R", torch.tensor([end.anchor for end in ends]), persistent=False)
+        self.anchors = [end.anchor for end in ends]
         self.at_epoch(0)
 
     @property
@@ -80,7 +80,7 @@ class StackedFrontEnd(StackedLayer):
         if not hasattr(self, "start"):
             return self.kernel().new_zeros(())
         distance_R = (self.weight - self.start).square().flatten(1).sum(1)
-        return (self._anchor_R.to(distance_R) * distance_R).sum()
+        return (distance_R.new_tensor(self.anchors) * distance_R).sum()
 
     def forward(self, image_BNHW: Tensor, named: bool = False) -> Tensor | dict[str, Tensor]:
         # The front end's own rectification takes responses on axis 1, whatever comes after it.

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 IN_CACHE = 65536  # values of a temporary result that stay close to the processor
 
@@ -85,7 +86,8 @@ class StackedBatchNorm(StackedLayer):
         measures = self.training or one.running_mean is None
         if self.training and one.track_running_stats:
             self.num_batches_tracked += 1
-        if measures and not value_BN.is_cuda and value_BN.ndim == 4 and weight is not None:
+        by_hand = value_BN.device.type == "cpu" and value_BN.ndim == 4 and weight is not None
+        if measures and by_hand and value_BN.dtype == weight.dtype:
             return _ExactBatchNorm.apply(value_BN, weight, bias, mean, variance, one.momentum, one.eps)
         return F.batch_norm(value_BN, mean, variance, weight, bias, measures, one.momentum, one.eps)
 
@@ -103,13 +105,15 @@ class _ExactBatchNorm(torch.autograd.Function):
         running_var_N: Tensor | None, momentum: float, eps: float,
     ) -> Tensor:  # fmt: skip
         count = value_BNHW.numel() // len(weight_N)
+        if count < 2:
+            raise ValueError(f"batch norm needs more than 1 value per channel when training, got {count}")
         mean_N = value_BNHW.mean((0, 2, 3))
         few = max(1, IN_CACHE // value_BNHW[0].numel())
         squares = [(part - mean_N[:, None, None]).square_().sum((0, 2, 3)) for part in value_BNHW.split(few)]
         variance_N = torch.stack(squares).sum(0) / count
         if running_mean_N is not None:
             running_mean_N.lerp_(mean_N, momentum)
-            running_var_N.lerp_(variance_N * (count / max(count - 1, 1)), momentum)
+            running_var_N.lerp_(variance_N * 1.0, momentum)
         ctx.save_for_backward(value_BNHW, weight_N, mean_N, (variance_N + eps).rsqrt())
         ctx.eps = eps
         return torch.batch_norm(
@@ -117,6 +121,7 @@ class _ExactBatchNorm(torch.autograd.Function):
         )
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient_BNHW: Tensor) -> tuple[Tensor | None, ...]:
         value_BNHW, weight_N, mean_N, scale_N = ctx.saved_tensors
         gradients = torch.ops.aten.native_batch_norm_backward(

@@ -1,0 +1,220 @@
+"""How many training runs a minute: replicas trained together against one after another, in one process, side by side.
+
+python benchmarks/replicas.py [--data FOLDER] [--rounds N] [--threads N] [digits] [narrow] [mnist] [floor] [gpu]
+
+digits  16 replicas (8 seeds x a trainable and a frozen first layer) of the default network on digits
+narrow  the same with widths 16, 32: a quarter of the arithmetic
+mnist   16 replicas on 1,000 images of MNIST
+floor   one step by parts: what the convolutions alone take, and so the most that any stacking can gain
+gpu     64 replicas on 10,000 images of MNIST, where there is a GPU
+
+All ways do the same work: the same batches, epochs and schedule, validation after every epoch, the test split at the
+end. `bare` is a loop without anything around it, `cnnlab` is ClassificationTask under a Trainer that keeps no files.
+"""
+
+import argparse
+import copy
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import rivals
+import torch
+import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from rich import box
+from rich.progress import track
+from rich.table import Table
+from tables import console, print_machine
+from torch import Tensor, nn
+
+from cnnlab.app.assemble import build, build_data, build_network, build_task
+from cnnlab.app.folders import Folders, config_folder, register_resolvers
+from cnnlab.studies.replicated import QUIET, losses_and_hits, train_together
+from cnnlab.studies.stacked import StackedNetwork
+from cnnlab.training.fit import fit, quiet_advice
+
+ARMS = ("edge_init", "edge_fixed")
+NARROW = "model.widths=[16,32]"
+
+
+def configuration(root: Path, seed: int, arm: str, *overrides: str) -> DictConfig:
+    register_resolvers(Folders())
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose("train", [f"data.root={root}", "trainer=cpu", f"seed={seed}", f"model={arm}", *overrides])
+
+
+class Runs:
+    """The same runs in three ways; networks and data are made before the clock starts."""
+
+    def __init__(self, root: Path, seeds: int, device: str, *overrides: str) -> None:
+        plans = [(seed, arm) for seed in range(seeds) for arm in ARMS]
+        self.device = device
+        self.configs = [configuration(root, seed, arm, *overrides) for seed, arm in plans]
+        data = {config.seed: config.data for config in self.configs}
+        modules = {seed: build_data(values) for seed, values in data.items()}
+        for module in modules.values():
+            module.setup("test")
+        self.data = [modules[seed].to_device(device) for seed, _ in plans]
+        pairs = [build_network(c.model, d, c.seed) for c, d in zip(self.configs, self.data, strict=True)]
+        self.networks, self.about = [network for network, _ in pairs], [about for _, about in pairs]
+        self.epochs = self.configs[0].trainer.max_epochs
+
+    def bare(self) -> None:
+        for network, data in zip(copy.deepcopy(self.networks), self.data, strict=True):
+            loaders = data.train_dataloader(), data.val_dataloader()
+            rivals.bare_loop(network, *loaders, self.epochs, self.device)
+            with torch.no_grad():
+                sum(int((network(image).argmax(1) == label).sum()) for image, label in data.test_dataloader())
+
+    def cnnlab(self) -> None:
+        runs = zip(self.configs, copy.deepcopy(self.networks), self.about, self.data, strict=True)
+        for config, network, about, data in runs:
+            trainer = pl.Trainer(max_epochs=self.epochs, **{**QUIET, "accelerator": "auto"})
+            task = build_task(config, network, about)
+            fit(task, data, trainer, channels_last=True)
+            trainer.test(task, datamodule=data, verbose=False)
+
+    def together(self) -> None:
+        config = self.configs[0]
+        train_together(
+            self.networks, self.data, epochs=self.epochs, seeds=[c.seed for c in self.configs],
+            optimizer=build("optimizer", config.optimizer), schedule=build("schedule", config.schedule),
+            evaluations={"test": lambda data: data.test_dataloader()},
+            trainer={"precision": "bf16-mixed"} if self.device == "cuda" else None,
+        )  # fmt: skip
+
+
+def compare(title: str, runs: Runs, rounds: int) -> None:
+    ways: dict[str, Callable[[], None]] = {
+        "one after another, bare loop": runs.bare,
+        "one after another, cnnlab": runs.cnnlab,
+        "together": runs.together,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in track(range(rounds), description=title, transient=True):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            if runs.device == "cuda":
+                torch.cuda.synchronize()
+            seconds[name].append(time.perf_counter() - start)
+    table = Table(title=title, box=box.SIMPLE, title_justify="left")
+    for name in ("", "best s", "runs a minute", "together is faster: best to best", "least", "most"):
+        table.add_column(name, justify="left" if name == "" else "right")
+    ours = seconds["together"]
+    for name, times in seconds.items():
+        ratios = [theirs / our for theirs, our in zip(times, ours, strict=True)]
+        numbers = (min(times), 60 * len(runs.networks) / min(times), min(times) / min(ours), min(ratios), max(ratios))
+        table.add_row(name, *(f"{number:.2f}" for number in numbers))
+    console.print(table)
+
+
+def digits(root: Path, rounds: int, *overrides: str) -> None:
+    runs = Runs(root, 8, "cpu", "data=digits", "trainer.max_epochs=5", *overrides)
+    compare(f"digits, 16 replicas, {runs.epochs} epochs, widths {list(runs.configs[0].model.widths)}", runs, rounds)
+
+
+def narrow(root: Path, rounds: int) -> None:
+    digits(root, rounds, NARROW)
+
+
+def mnist(root: Path, rounds: int) -> None:
+    runs = Runs(root, 8, "cpu", "data=mnist", "data.train_size=1000", "trainer.max_epochs=2")
+    compare("MNIST, 1,000 images, 16 replicas, 2 epochs, validated and tested on all images", runs, rounds)
+
+
+def gpu(root: Path, rounds: int) -> None:
+    if not torch.cuda.is_available():
+        console.print("gpu: torch finds none here")
+        return
+    values = "data=mnist", "data.train_size=10000", "trainer.max_epochs=3", "trainer.precision=bf16-mixed"
+    compare("MNIST, 10,000 images, 64 replicas, 3 epochs, GPU", Runs(root, 32, "cuda", *values), rounds)
+
+
+def floor(root: Path, rounds: int) -> None:
+    """Milliseconds a replica of one step on digits: the least over many turns."""
+    for overrides in ((), (NARROW,)):
+        runs = Runs(root, 8, "cpu", "data=digits", *overrides)
+        steps = step_ways(runs)
+        seconds: dict[str, list[float]] = {name: [] for name in steps}
+        for _ in range(3 * rounds):
+            for name, step in steps.items():
+                start = time.perf_counter()
+                step()
+                seconds[name].append((time.perf_counter() - start) / len(runs.networks))
+        best = {name: min(times[1:]) * 1e3 for name, times in seconds.items()}
+        title = f"ms a step and replica, widths {list(runs.configs[0].model.widths)}"
+        alone = best["separate steps"]
+        console.print(title + ": " + "; ".join(f"{k} {v:.2f} ({alone / v:.2f}x)" for k, v in best.items()))
+
+
+def step_ways(runs: Runs) -> dict[str, Callable[[], None]]:
+    """Forward, backward and the optimizer's step, each network alone and all together; the convolutions alone."""
+    networks = [n.to(memory_format=torch.channels_last) for n in copy.deepcopy(runs.networks)]
+    batches = [next(iter(data.train_dataloader())) for data in runs.data]
+    image_RBCHW, label_RB = (torch.stack(parts) for parts in zip(*batches, strict=True))
+    stack = StackedNetwork(runs.networks)
+    options = {"lr": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+    optimizers = [torch.optim.SGD(net.parameters(), **options) for net in networks]
+    whole = torch.optim.SGD(stack.parameters(), **options)
+    calls = convolutions(networks[0], batches[0][0])
+
+    def separate() -> None:
+        for network, optimizer, (image, label) in zip(networks, optimizers, batches, strict=True):
+            optimizer.zero_grad()
+            F.cross_entropy(network(image), label).backward()
+            optimizer.step()
+
+    def stacked() -> None:
+        whole.zero_grad()
+        losses_and_hits(stack(image_RBCHW), label_RB)[0].sum().backward()
+        whole.step()
+
+    def bound() -> None:
+        for _ in networks:
+            for layer, value, gradient in calls:
+                torch.autograd.grad(layer(value), (value, layer.weight), gradient)
+
+    return {"separate steps": separate, "stacked step": stacked, "the convolutions of the separate steps": bound}
+
+
+def convolutions(network: nn.Module, image_BCHW: Tensor) -> list[tuple[nn.Module, Tensor, Tensor]]:
+    """Every convolution of the trunk with an input and a gradient of its shape."""
+    calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+
+    def note(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        calls.append((layer, inputs[0].detach().clone().requires_grad_(), torch.randn_like(output)))
+
+    hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    network(image_BCHW)
+    for hook in hooks:
+        hook.remove()
+    return calls
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = {"digits": digits, "narrow": narrow, "mnist": mnist, "floor": floor, "gpu": gpu}
+    parser.add_argument("parts", nargs="*", help=", ".join(parts))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CNNLAB_DATA", "data")))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    arguments = parser.parse_args()
+    quiet_advice()
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning").setLevel(logging.ERROR)
+    torch.set_num_threads(arguments.threads)
+    print_machine()
+    for name in arguments.parts or parts:
+        parts[name](arguments.data.resolve(), arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
