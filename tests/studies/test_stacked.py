@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cnnlab.filters import bank
 from cnnlab.nn.small_cnn import SmallCNN
-from cnnlab.studies.memory import replica_bytes, replicas_that_fit
+from cnnlab.studies.memory import CPU_ENOUGH, replica_bytes, replicas_that_fit
 from cnnlab.studies.stacked import StackedNetwork
 
 OPTIONS = {
@@ -244,6 +244,6 @@ def test_memory_grows_with_the_batch_and_covers_what_a_stack_keeps() -> None:
 def test_as_many_replicas_as_half_the_free_memory_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     net, shape = network(0).float(), (64, 1, 16, 16)
     one = replica_bytes(net, shape)
-    for free, expected in ((0, 1), (2 * one - 2, 1), (20 * one + 2, 10)):
+    for free, expected in ((0, 1), (2 * one - 2, 1), (20 * one + 2, 10), (2**40, CPU_ENOUGH // one)):
         monkeypatch.setattr("cnnlab.studies.memory.free_bytes", lambda device, free=free: free)
         assert replicas_that_fit(net, shape) == expected

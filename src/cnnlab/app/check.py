@@ -18,6 +18,7 @@ CLASS_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.[A-Z]\w*")
 # What a job can't do without.
 GROUPS = {
     "cnnlab.app.train": ("model", "data", "task", "optimizer", "schedule", "trainer"),
+    "cnnlab.app.search": ("model", "data", "task", "optimizer", "schedule", "trainer"),
     "cnnlab.app.evaluate": ("trainer",),
     "cnnlab.app.receptive_fields": ("model",),
     "cnnlab.app.kernels": (),
@@ -32,6 +33,8 @@ VALUES = {
     "test": bool,
     "figures": bool,
     "report": bool,
+    "trials": int,
+    "timeout": float | None,
     "checkpoint": str,
     "channels": int,
     "classes": int,

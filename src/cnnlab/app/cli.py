@@ -23,7 +23,9 @@ from cnnlab.app.folders import Folders, config_folder, register_resolvers
 from cnnlab.app.hydra_section import check_flags, watch
 from cnnlab.app.mistakes import MISTAKES, explain
 from cnnlab.app.runs import is_first_process, record_end, save_config
+from cnnlab.reports.record import read_summary
 
+TRAINING = "cnnlab.app.train"
 DEBUG = "CNNLAB_DEBUG"  # set to 1: mistakes show their traceback
 
 
@@ -37,8 +39,10 @@ def launch(job: str, config_name: str) -> NoReturn:
     watch(folders, is_first_process())
     status = 0
     try:
-        status = _dispatch(job, config_name)
+        status = _dispatch(job, config_name, folders)
     except KeyboardInterrupt as interrupt:
+        for folder in folders.sweeps():
+            print(f"interrupted; go on with: resume={folder}")
         _say(str(interrupt.args[0]) if interrupt.args else "interrupted")
         status = 128 + (interrupt.args[1] if len(interrupt.args) > 1 else signal.SIGINT)
     except MISTAKES as error:
@@ -49,12 +53,18 @@ def launch(job: str, config_name: str) -> NoReturn:
     sys.exit(status)
 
 
-def _dispatch(job: str, config_name: str) -> int:
+def _dispatch(job: str, config_name: str, folders: Folders) -> int:
     resumed = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith("resume=")]
     if resumed and resumed[-1] not in ("", "null"):
-        from cnnlab.app.resume import resume
+        from cnnlab.app.resume import resume, several
 
-        return resume(resumed[-1], [text for text in sys.argv[1:] if not text.startswith("resume=")])
+        others = [text for text in sys.argv[1:] if not text.startswith("resume=")]
+        found = several(resumed[-1], others)
+        if found is None:
+            return resume(resumed[-1], others)
+        config_name, sys.argv[1:], folder = found
+        job = f"cnnlab.app.{config_name}"
+        folders.go_on(folder)
     check_flags(sys.argv[1:])
     outcomes: list[int | Exception] = []
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)
@@ -62,7 +72,14 @@ def _dispatch(job: str, config_name: str) -> int:
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
-    return max(outcomes, default=0)
+    return max([*outcomes, *(_sweep_status(folder) for folder in folders.sweeps())], default=0)
+
+
+def _sweep_status(folder: Path) -> int:
+    """0 or 1: jobs of a launcher that has processes of its own don't come back with theirs."""
+    from cnnlab.app.sweep import is_done
+
+    return 0 if is_done(folder) else 1
 
 
 def _run(job: str, config: DictConfig) -> int | Exception:
@@ -75,6 +92,8 @@ def _run(job: str, config: DictConfig) -> int | Exception:
     try:
         check(config, job)
         _check_recipe(hydra_config)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            return _run_in_sweep(job, config, folder)
         if is_first_process():
             save_config(config, folder)  # from here on the run can be resumed, however it ends
         return importlib.import_module(job).run(config, folder)
@@ -87,6 +106,21 @@ def _run(job: str, config: DictConfig) -> int | Exception:
         record_end(folder, "failed", f"{type(error).__name__}: {error}")
         _tell(error, str(hydra_config.job.config_name), f"job {hydra_config.job.num} failed: ")
         return 1
+
+
+def _run_in_sweep(job: str, config: DictConfig, folder: Path) -> int:
+    """A training has a process of its own and goes on where it stopped; other jobs are short and start anew."""
+    from cnnlab.app.jobs import run_apart
+
+    if job == TRAINING:
+        status, message = run_apart(job, config, folder)
+        if status:
+            _say(f"job {HydraConfig.get().job.num} failed: {message}")
+        return min(status, 1)
+    if read_summary(folder).get("status") == "completed":
+        return 0
+    save_config(config, folder)
+    return importlib.import_module(job).run(config, folder)
 
 
 def _check_recipe(hydra_config: DictConfig) -> None:

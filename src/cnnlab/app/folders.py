@@ -9,7 +9,15 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-PAPERS = (".hydra", ".lock", "config.yaml", "summary.json", "multirun.yaml")  # there before any work is done
+PAPERS = (
+    ".hydra",
+    ".lock",
+    "config.yaml",
+    "summary.json",
+    "multirun.yaml",
+    "sweep.json",
+    "search.json",
+)  # there before any work is done
 # A recipe may change values, but Hydra lets it choose no other options.
 USUAL_OPTIONS = {"task": "classification_task", "optimizer": "sgd"}
 OPTIONS_BY_DATA = {"bsds500": {"task": "boundary_task", "optimizer": "muon"}}
@@ -29,6 +37,7 @@ class Folders:
     def __init__(self) -> None:
         self._made: list[Path] = []
         self._named: set[Path] = set()  # by the user; free when we came
+        self._going_on: set[Path] = set()  # of sweeps and searches that are taken up again
 
     def new(self, wanted: str) -> str:
         """Make the folder `wanted`, or `wanted_2`, `wanted_3` ... if it is taken. Returns the one that was made.
@@ -51,13 +60,22 @@ class Folders:
 
     def check_free(self, folder: Path, option: str) -> None:
         """Raises ValueError if the folder that the user named holds a run or a sweep: it would be written over."""
-        if folder in self._named:
+        if folder in self._named or folder in self._going_on:
             return
         held = [name for name in RUN_FILES if (folder / name).exists()]
         if held:
             raise ValueError(f"{option}: {folder} holds a run already ({held[0]}); name another folder")
         self._named.add(folder)
         self._made += _missing(folder)
+
+    def go_on(self, folder: Path) -> None:
+        """The folder of a sweep or a search that was interrupted: it may be written to."""
+        self._going_on.add(folder)
+
+    def sweeps(self) -> list[Path]:
+        """The folders of this launch that are those of a sweep."""
+        known = dict.fromkeys([*self._made, *self._named, *self._going_on])
+        return [folder for folder in known if (folder / "sweep.json").is_file()]
 
     def remove_refused(self) -> None:
         """Remove those that hold nothing but the papers of runs that did not begin, and the papers elsewhere."""

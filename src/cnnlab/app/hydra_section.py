@@ -5,6 +5,7 @@ has composed a configuration, and writes into the folder of the job before the j
 """
 
 import argparse
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.app.check import ALLOWED, check_targets
-from cnnlab.app.folders import Folders
+from cnnlab.app.folders import Folders, register_resolvers
 
 HYDRA_ALLOWED = (*ALLOWED, "hydra._internal.core_plugins.", "hydra_plugins.")
 
@@ -36,21 +37,48 @@ def check_flags(arguments: list[str]) -> argparse.Namespace:
     return flags
 
 
+class CheckedLoader(ConfigLoaderImpl):
+    """Checks every configuration that Hydra composes before Hydra uses it. Travels to the processes of a launcher."""
+
+    folders = Folders()
+    first_process = True
+
+    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+        config = super().load_configuration(*args, **kwargs)
+        section = OmegaConf.to_container(config.hydra, resolve=False)
+        check_targets(section, HYDRA_ALLOWED)
+        check_installed(section.get("launcher"))
+        for name in ("hydra_logging", "job_logging"):
+            _check_logging(section.get(name))
+        if self.first_process:
+            kind = "sweep" if kwargs.get("run_mode") is RunMode.MULTIRUN else "run"
+            _check_folder(config, kind, self.folders)
+        return config
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        register_resolvers(Folders())  # unpickled in another process, which knows none of ours
+        self.__dict__.update(state)
+
+
 def watch(folders: Folders, first_process: bool) -> None:
     """From now on every configuration that Hydra composes is checked before Hydra uses it."""
-
-    class CheckedLoader(ConfigLoaderImpl):
-        def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-            config = super().load_configuration(*args, **kwargs)
-            section = OmegaConf.to_container(config.hydra, resolve=False)
-            check_targets(section, HYDRA_ALLOWED)
-            for name in ("hydra_logging", "job_logging"):
-                _check_logging(section.get(name))
-            if first_process:
-                _check_folder(config, "sweep" if kwargs.get("run_mode") is RunMode.MULTIRUN else "run", folders)
-            return config
-
+    CheckedLoader.folders, CheckedLoader.first_process = folders, first_process
     hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader
+
+
+def check_installed(launcher: Any) -> None:
+    """Raises ValueError, with the line that installs it, for a launcher whose package isn't there."""
+    target = launcher.get("_target_") if isinstance(launcher, dict) else None
+    parts = str(target).split(".")
+    if parts[0] != "hydra_plugins" or len(parts) < 2:
+        return
+    try:
+        found = importlib.util.find_spec(".".join(parts[:2]))
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        extra = parts[1].removeprefix("hydra_").removesuffix("_launcher")
+        raise ValueError(f"hydra/launcher: {parts[1]} is not installed; it comes with: pip install 'cnnlab[{extra}]'")
 
 
 def _check_logging(node: Any) -> None:

@@ -29,3 +29,7 @@ def detect_edges() -> None:
 
 def benchmark_edges() -> None:
     launch(job="cnnlab.app.benchmark_edges", config_name="benchmark_edges")
+
+
+def search() -> None:
+    launch(job="cnnlab.app.search", config_name="search")

@@ -1,5 +1,6 @@
 """Run folders that are there already: found, checked, read, and held by one process at a time."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -120,6 +121,14 @@ def recorded(record: Any, folder: Path) -> Iterator[None]:
         with suppress(OSError):  # on a full disk the record can't be kept either
             record.finish("failed", error=f"{type(error).__name__}: {error}")
         raise
+
+
+def record_killed(folder: Path, status: str, error: str) -> None:
+    """Correct the summary of a job whose process is gone without having said how it ended."""
+    content = read_summary(folder)
+    if not content:
+        return record_end(folder, status, error)
+    write_text(folder / "summary.json", json.dumps(content | {"status": status, "error": error}, indent=2) + "\n")
 
 
 def record_end(folder: Path, status: str, error: str) -> None:

@@ -137,10 +137,10 @@ class EdgeDetector(nn.Module):
         stays = largest_along(strength, dy, dx, brightness(image), self._least)
         if self.surround:
             strength = strength * damping(strength, self.surround, self.surround_radius)
-        thin = strength.masked_fill(~stays, 0)
+        thin = strength * stays.to(strength.dtype)
         if self.thresholds != "absolute" or self.low is not None:
             mask = hysteresis(thin, *thresholds(thin, self.thresholds, self.low, self.high))
-            thin = thin.masked_fill(~mask, 0)
+            thin = thin * mask.to(thin.dtype)
         return thin.to(image_BCHW.dtype) if image_BCHW.is_floating_point() else thin
 
     @property

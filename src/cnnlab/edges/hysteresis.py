@@ -51,29 +51,29 @@ def labelled(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
 
 def flooded(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
     reached_HW = np.zeros(weak_HW.shape, np.bool_)
-    flood(weak_HW, strong_HW, reached_HW)
+    flood(weak_HW, np.flatnonzero(strong_HW & weak_HW), reached_HW)
     return reached_HW
 
 
 @compiled
-def flood(weak_HW: np.ndarray, strong_HW: np.ndarray, reached_HW: np.ndarray) -> None:
-    """Marks as reached what hangs together with the strong pixels that are weak too (at least `low`)."""
+def flood(weak_HW: np.ndarray, starts: np.ndarray, reached_HW: np.ndarray) -> None:
+    """Marks as reached what hangs together with the starts: places in the flattened image, all of them weak."""
     height, width = weak_HW.shape
-    waiting = [(0, 0)]
-    waiting.pop()
-    for row in range(height):
-        for column in range(width):
-            if not (strong_HW[row, column] and weak_HW[row, column]) or reached_HW[row, column]:
-                continue
-            reached_HW[row, column] = True
-            waiting.append((row, column))
-            while len(waiting):
-                y, x = waiting.pop()
-                for near_y in range(max(y - 1, 0), min(y + 2, height)):
-                    for near_x in range(max(x - 1, 0), min(x + 2, width)):
-                        if weak_HW[near_y, near_x] and not reached_HW[near_y, near_x]:
-                            reached_HW[near_y, near_x] = True
-                            waiting.append((near_y, near_x))
+    waiting, count = np.empty(weak_HW.sum() + 1, np.int64), 0
+    for start in starts:
+        if reached_HW[start // width, start % width]:
+            continue
+        reached_HW[start // width, start % width] = True
+        waiting[0], count = start, 1
+        while count:
+            count -= 1
+            y, x = waiting[count] // width, waiting[count] % width
+            for near_y in range(max(y - 1, 0), min(y + 2, height)):
+                for near_x in range(max(x - 1, 0), min(x + 2, width)):
+                    if weak_HW[near_y, near_x] and not reached_HW[near_y, near_x]:
+                        reached_HW[near_y, near_x] = True
+                        waiting[count] = near_y * width + near_x
+                        count += 1
 
 
 def joined_on_device(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:

@@ -126,18 +126,21 @@ def look(
     height, width = dy_HW.shape
     for row in range(height):
         above, here, below = strength_hw[row], strength_hw[row + 1], strength_hw[row + 2]
-        candidate_w = candidate_hw[row + 1]
+        candidate_w, dy_W, dx_W = candidate_hw[row + 1], dy_HW[row], dx_HW[row]
         for x in range(width):
-            middle = here[x + 1]
-            right = (middle >= here[x + 2]) | (middle >= above[x + 2]) | (middle >= below[x + 2])
-            left = (middle >= here[x]) | (middle >= above[x]) | (middle >= below[x])
-            down = (middle >= below[x + 1]) | (middle >= below[x]) | (middle >= below[x + 2])
-            up = (middle >= above[x + 1]) | (middle >= above[x]) | (middle >= above[x + 2])
-            candidate_w[x + 1] = (middle > 0) & (middle >= least) & ((right & left) | (down & up))
+            middle, tall, broad = here[x + 1], abs(dy_W[x]), abs(dx_W[x])
+            falling = (dy_W[x] > 0) == (dx_W[x] > 0)
+            south_east, north_west = middle >= below[x + 2], middle >= above[x]
+            south_west, north_east = middle >= below[x], middle >= above[x + 2]
+            right = (middle >= here[x + 2]) | (falling & south_east) | (~falling & north_east)
+            left = (middle >= here[x]) | (falling & north_west) | (~falling & south_west)
+            down = (middle >= below[x + 1]) | (falling & south_east) | (~falling & south_west)
+            up = (middle >= above[x + 1]) | (falling & north_west) | (~falling & north_east)
+            level, steep = (broad >= tall) & right & left, (tall > broad) & down & up
+            candidate_w[x + 1] = (middle > 0) & (middle >= least) & (level | steep)
         for x in range(width):
             if candidate_w[x + 1]:
-                dy, dx = dy_HW[row, x], dx_HW[row, x]
-                candidate_w[x + 1] = ring_agrees(strength_hw, tie_hw, tied, row + 1, x + 1, dy, dx)
+                candidate_w[x + 1] = ring_agrees(strength_hw, tie_hw, tied, row + 1, x + 1, dy_W[x], dx_W[x])
 
 
 @compiled
@@ -151,26 +154,19 @@ def settle(
     stays_HW: np.ndarray,
 ) -> None:
     """Rule 2."""
-    height, width = dy_HW.shape
-    for row in range(height):
-        for column in range(width):
-            y, x = row + 1, column + 1
-            if not candidate_hw[y, x]:
-                continue
-            tall, broad = abs(dy_HW[row, column]), abs(dx_HW[row, column])
-            stays = True
-            for sign in (1, -1):
-                for down, right in ((0, sign), (sign, 0)):
-                    if (tall > broad) if right else (broad > tall):
-                        continue
-                    if not candidate_hw[y + down, x + right]:
-                        continue
-                    middle, other = strength_hw[y, x], strength_hw[y + down, x + right]
-                    if middle < other:
-                        stays = False
-                    if middle == other and loses(tied, tie_hw[y, x], tie_hw[y + down, x + right], sign):
-                        stays = False
-            stays_HW[row, column] = stays
+    for place in np.flatnonzero(candidate_hw):
+        y, x = place // candidate_hw.shape[1], place % candidate_hw.shape[1]
+        tall, broad = abs(dy_HW[y - 1, x - 1]), abs(dx_HW[y - 1, x - 1])
+        stays = True
+        for sign in (1, -1):
+            for down, right in ((0, sign), (sign, 0)):
+                nearest = tall >= broad if down else broad >= tall
+                if not nearest or not candidate_hw[y + down, x + right]:
+                    continue
+                middle, other = strength_hw[y, x], strength_hw[y + down, x + right]
+                tie = middle == other and loses(tied, tie_hw[y, x], tie_hw[y + down, x + right], sign)
+                stays = stays and middle >= other and not tie
+        stays_HW[y - 1, x - 1] = stays
 
 
 def largest_by_fields(

@@ -113,7 +113,7 @@ class _ExactBatchNorm(torch.autograd.Function):
         variance_N = torch.stack(squares).sum(0) / count
         if running_mean_N is not None:
             running_mean_N.lerp_(mean_N, momentum)
-            running_var_N.lerp_(variance_N * 1.0, momentum)
+            running_var_N.lerp_(variance_N * (count / max(count - 1, 1)), momentum)
         ctx.save_for_backward(value_BNHW, weight_N, mean_N, (variance_N + eps).rsqrt())
         ctx.eps = eps
         return torch.batch_norm(
