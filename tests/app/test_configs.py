@@ -16,7 +16,9 @@ from cnnlab.app.folders import Folders, config_folder, register_resolvers
 CONFIGS = config_folder()
 JOBS = {"train": "cnnlab.app.train", "evaluate": "cnnlab.app.evaluate"}
 OPTIONS = sorted(
-    (path.parent.name, path.stem) for path in CONFIGS.glob("*/*.yaml") if path.parent.name not in ("hydra", "logger")
+    (path.parent.name, path.stem)
+    for path in CONFIGS.glob("*/*.yaml")
+    if path.parent.name not in ("hydra", "logger", "sweep", "search")
 )
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 

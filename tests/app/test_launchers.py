@@ -52,11 +52,9 @@ def test_a_sweep_runs_with_a_launcher(outside: Callable, name: str) -> None:
 def test_a_launcher_is_built_from_its_configuration(name: str) -> None:
     pytest.importorskip(f"hydra_plugins.{PACKAGES[name][0]}")
     register_resolvers(Folders())
+    folder = ["hydra.launcher.submitit_folder=sweep"] if name.startswith("slurm") else []
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", [f"hydra/launcher={name}"], return_hydra_config=True)
-    config.hydra.launcher.submitit_folder = "sweep" if "submitit_folder" in config.hydra.launcher else None
-    if config.hydra.launcher.submitit_folder is None:
-        del config.hydra.launcher["submitit_folder"]
+        config = compose("train", [f"hydra/launcher={name}", *folder], return_hydra_config=True)
     assert Plugins.instance()._instantiate(config.hydra.launcher) is not None
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from cnnlab.app.search_space import as_option, read_space, tried
 
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "model.widths=[8]")
 SPACE = 'space={optimizer.lr: {low: 0.01, high: 1, log: true}, model.bank: [sobel, "gabor(size=5)"]}'
-SEARCH = (*QUICK, SPACE, "trials=4", "hydra.run.dir=search")
+SEARCH = (*QUICK, SPACE, "trials=3", "hydra.run.dir=search")
 
 
 def trials(folder: Path) -> list[dict[str, str]]:
@@ -42,7 +43,7 @@ def test_a_search_and_the_same_one_killed_and_resumed(here: Callable, background
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.folder == Path("search")
     rows = trials(outcome.folder)
-    assert [row["run"] for row in rows] == [f"trial_{number:04}" for number in range(4)]
+    assert [row["run"] for row in rows] == [f"trial_{number:04}" for number in range(3)]
     assert {row["model.bank"] for row in rows} == {"sobel", "gabor(size=5)"}
     for row in rows:
         folder = outcome.folder / row["run"]
@@ -52,7 +53,7 @@ def test_a_search_and_the_same_one_killed_and_resumed(here: Callable, background
         assert config["optimizer"]["lr"] == float(row["optimizer.lr"])
         assert config["model"]["bank"] == row["model.bank"]
         assert not any(name.startswith("test/") for name in summary(folder)["metrics"])
-        assert here(f"resume={folder}").status == 0  # an ordinary run
+    assert here("resume=search/trial_0000").status == 0  # an ordinary run
     best = max(rows, key=lambda row: float(row["score"]))
     assert yaml.safe_load(Path("search/best.yaml").read_text()) == summary(Path("search"))["best"]
     assert summary(Path("search"))["best"]["optimizer.lr"] == float(best["optimizer.lr"])
@@ -67,7 +68,7 @@ def test_a_search_and_the_same_one_killed_and_resumed(here: Callable, background
     assert (again.status, again.err) == (0, "")
     assert trials(Path("search")) == trials(Path("whole"))
     assert summary(Path("search"))["resumed"] == 1
-    assert not Path("search/trial_0004").exists()
+    assert not Path("search/trial_0003").exists()
 
 
 WRONG = {
@@ -95,6 +96,19 @@ def test_a_mistake_ends_with_one_message_and_leaves_nothing(here: Callable, name
     outcome = here(*arguments, program="search")
     assert outcome.status == 2
     assert words in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+def test_a_search_without_optuna_is_answered_with_the_line_that_installs_it(
+    here: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("optuna", "cnnlab.app.search"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    outcome = here("+search=learning_rate", program="search")
+    assert outcome.status == 2
+    assert "pip install 'cnnlab[search]'" in outcome.err
     assert outcome.err.count("\n") == 1
     assert not Path("outputs").exists()
 

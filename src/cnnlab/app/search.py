@@ -16,16 +16,10 @@ from cnnlab.app.asked import SEARCH, keep_asked
 from cnnlab.app.check import check
 from cnnlab.app.jobs import run_apart
 from cnnlab.app.runs import held, recorded
-from cnnlab.app.search_space import as_option, read_space, tried
+from cnnlab.app.search_space import FrozenTrial, TrialState, as_option, optuna, read_space, tried
 from cnnlab.app.tables import print_runs, write_csv
 from cnnlab.reports.record import RunRecord, read_summary, write_text
 from cnnlab.training.metrics_csv import read_metrics
-
-try:
-    import optuna
-    from optuna.trial import FrozenTrial, TrialState
-except ImportError as error:
-    raise ValueError(f"a search needs optuna ({error}); it comes with: pip install 'cnnlab[search]'") from error
 
 TRAINING = "cnnlab.app.train"
 SCORE = "val/accuracy"

@@ -5,14 +5,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-
 from cnnlab.app.check import nearest
+
+try:
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+    from optuna.trial import FrozenTrial, TrialState
+except ImportError as error:
+    raise ValueError(f"a search needs optuna ({error}); it comes with: pip install 'cnnlab[search]'") from error
+
+__all__ = ["FrozenTrial", "TrialState", "as_option", "optuna", "read_space", "tried"]
 
 EXAMPLE = "'space={optimizer.lr: {low: 0.01, high: 1, log: true}, model: [edge_fixed, edge_init]}'"
 KEYS = ("low", "high", "log", "step")
