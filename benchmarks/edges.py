@@ -17,6 +17,7 @@ import argparse
 import importlib
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -75,25 +76,38 @@ def as_float(image: Tensor) -> Tensor:
     return image.float() / 255 if image.dtype == torch.uint8 else image
 
 
-def detectors(image: Tensor) -> dict[str, Callable[[], Any]]:
-    """Thinned edges of one image after hysteresis, with the same thresholds; every rival on what it is fastest with."""
-    strengths = EdgeDetector("sobel").thinned(image)
+def limits(expression: str, image: Tensor) -> tuple[float, float]:
+    """Thresholds for hysteresis at two quantiles of the thinned strengths."""
+    strengths = EdgeDetector(expression).thinned(image)
     positive = strengths[strengths > 0].sort().values
-    low, high = (float(positive[int(share * len(positive))]) for share in (SHARE_LOW, SHARE_HIGH))
+    return float(positive[int(SHARE_LOW * len(positive))]), float(positive[int(SHARE_HIGH * len(positive))])
+
+
+def detectors(image: Tensor) -> dict[str, Callable[[], Any]]:
+    """Thinned edges of one image after hysteresis, with the same thresholds: Sobel 3 x 3, Euclidean length, edges out.
+
+    Rivals get the dtype that they are fastest with. Only scikit-image's canny smooths by itself: beside it without
+    smoothing stands it with its default, sigma 1, and our derivative of that Gaussian.
+    """
     whole = (image * 255).round().to(torch.uint8)
-    eager = EdgeDetector("sobel", low=low, high=high)
-    compiled = EdgeDetector("sobel", low=low, high=high).compiled()
+    low, high = limits("sobel", image)
+    eager, compiled = EdgeDetector("sobel", low=low, high=high), EdgeDetector("sobel", low=low, high=high).compiled()
+    smooth_low, smooth_high = limits("gaussian(sigma=1, order=1)", image)
+    smooth = EdgeDetector("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high).compiled()
     ways: dict[str, Callable[[], Any]] = {}
     if cv2 := rival("cv2"):
         levels = int(low * 8 * 255), int(high * 8 * 255)
         ways["OpenCV Canny, uint8"] = lambda: cv2.Canny(whole[0, 0].numpy(), *levels, L2gradient=True)
     ways["cnnlab, uint8, eager"] = lambda: eager.thinned(whole)
     ways["cnnlab, uint8, compiled"] = lambda: compiled.thinned(whole)
+    ways["cnnlab, float32, compiled"] = lambda: compiled.thinned(image)
+    ways["cnnlab, sigma 1, float32, compiled"] = lambda: smooth.thinned(image)
     if skimage := rival("skimage.feature"):
         array = image[0, 0].numpy()
-        ways["scikit-image canny, float32"] = lambda: skimage.canny(
-            array, sigma=0, low_threshold=low * 8, high_threshold=high * 8
-        )
+        for sigma, bottom, top in ((0, low, high), (1, smooth_low, smooth_high)):
+            ways[f"scikit-image canny, sigma {sigma}, float32"] = partial(
+                skimage.canny, array, sigma=sigma, low_threshold=bottom * 8, high_threshold=top * 8
+            )
     best = EdgeDetector(
         "gaussian(sigma=3, order=1)", space="opponent", root=True, colour="tensor", texture=1.25, surround=0.5
     )

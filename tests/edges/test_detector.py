@@ -9,6 +9,8 @@ from scipy import ndimage
 from skimage.feature import canny
 from torch import Tensor
 
+from cnnlab.edges import pixelwise, thinning
+from cnnlab.edges.borders import BORDERS
 from cnnlab.edges.detector import EdgeDetector, Edges
 from cnnlab.edges.energy import OrientedEnergy
 from cnnlab.edges.texture import damping
@@ -220,3 +222,41 @@ def test_the_compiled_steps_thin_to_the_same_edges() -> None:
     plain, fast = EdgeDetector("sobel").thinned(image), EdgeDetector("sobel").compiled().thinned(image)
     assert ((plain > 0) != (fast > 0)).sum() <= 2
     torch.testing.assert_close(plain.sum(), fast.sum(), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 1, 2, 3), (2, 1, 40, 37), (1, 3, 40, 37)])
+def test_a_uint8_image_has_the_edges_of_its_255th_to_the_last_bit(border: str, shape: tuple[int, ...]) -> None:
+    image = torch.randint(0, 5, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    detector = EdgeDetector("sobel(size=5)", border=border, low=0.001, high=0.003)
+    assert torch.equal(detector.thinned(image), detector.thinned(image.float() / 255))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"low": 0.01, "high": 0.2},
+        {"low": 0.0, "high": 0.2},
+        {"low": 0.0, "high": 9.0},
+        {"thresholds": "quantile", "low": 0.4, "high": 0.9},
+        {"thresholds": "automatic"},
+    ],
+)
+def test_place_by_place_and_by_whole_fields_hysteresis_keeps_the_same(
+    limits: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise without ties: which of two equals stays by a rounding is no matter of this test."""
+    image = torch.rand(3, 1, 50, 60, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    detector = EdgeDetector("gaussian(sigma=1, order=1)", **limits)
+    walked = detector.thinned(image)
+    monkeypatch.setattr(thinning, "COMPILED", False)
+    assert torch.equal(walked, detector.thinned(image))
+
+
+def test_threads_share_the_rows_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.randint(0, 4, (2, 1, 50, 60), generator=torch.Generator().manual_seed(2)) / 4
+    alone = EdgeDetector("sobel").thinned(image)
+    monkeypatch.setattr(pixelwise, "_ROWS", 7)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    assert torch.equal(EdgeDetector("sobel").thinned(image), alone)

@@ -17,6 +17,8 @@ def pad(image_BCHW: Tensor, top: int, bottom: int, left: int, right: int, border
     rule; of a single pixel, mirroring makes copies).
     """
     height, width = image_BCHW.shape[-2:]
+    if image_BCHW.dtype == torch.uint8 and border != "zeros":
+        return _framed(image_BCHW, top, bottom, left, right, border)
     spare = {"reflect": 1, "circular": 0}.get(border)
     if spare is None or (max(top, bottom) + spare <= height and max(left, right) + spare <= width):
         return F.pad(image_BCHW, (left, right, top, bottom), mode=_MODES[border])
@@ -25,9 +27,25 @@ def pad(image_BCHW: Tensor, top: int, bottom: int, left: int, right: int, border
     return image_BCHW.index_select(-2, rows).index_select(-1, columns)
 
 
+def _framed(image_BCHW: Tensor, top: int, bottom: int, left: int, right: int, border: str) -> Tensor:
+    """The same of an image of integers, which torch cannot mirror: its columns first, then whole rows."""
+    height, width = image_BCHW.shape[-2:]
+    framed = image_BCHW.new_empty(*image_BCHW.shape[:-2], top + height + bottom, left + width + right)
+    middle = framed[..., top : top + height, :]
+    middle[..., left : left + width] = image_BCHW
+    for target, size, start, dim in ((middle, width, left, -1), (framed, height, top, -2)):
+        places = torch.arange(target.shape[dim], device=image_BCHW.device)
+        beyond = places[(places < start) | (places >= start + size)]
+        inside = _inside(beyond - start, size, border) + start
+        target.index_copy_(dim, beyond, target.index_select(dim, inside))
+    return framed
+
+
 def _inside(places: Tensor, size: int, border: str) -> Tensor:
     """Which pixel of a line of `size` stands at each place beyond it."""
     if border == "circular":
         return places % size
+    if border == "replicate":
+        return places.clamp(0, size - 1)
     around = places % max(2 * size - 2, 1)
     return torch.minimum(around, 2 * size - 2 - around) if size > 1 else torch.zeros_like(places)

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
 from cnnlab.edges.colour import COLOURS, SPACES, brightness, combined, companded, in_space, principal, products
+from cnnlab.edges.edgels import thinned_by_places
 from cnnlab.edges.energy import OrientedEnergy
 from cnnlab.edges.gradient import Gradient
 from cnnlab.edges.hysteresis import hysteresis
 from cnnlab.edges.strips import by_strips
 from cnnlab.edges.texture import TextureGradient, damping
-from cnnlab.edges.thinning import largest_along
+from cnnlab.edges.thinning import largest_along, walkable
 from cnnlab.edges.thresholds import KINDS, check_thresholds, thresholds
 from cnnlab.filters import bank as build_bank
 from cnnlab.filters.bank import FilterBank
@@ -132,15 +133,18 @@ class EdgeDetector(nn.Module):
         Of two equal strengths the one at the brighter pixel stays (`thinning.py`); pixels are compared by their
         strength before the surround damps it.
         """
-        image = checked(image_BCHW)
+        image = accepted(image_BCHW)
         strength, dy, dx = self._fields(self._padded(image))
-        stays = largest_along(strength, dy, dx, brightness(image), self._least)
-        if self.surround:
-            strength = strength * damping(strength, self.surround, self.surround_radius)
-        thin = strength * stays.to(strength.dtype)
-        if self.thresholds != "absolute" or self.low is not None:
-            mask = hysteresis(thin, *thresholds(thin, self.thresholds, self.low, self.high))
-            thin = thin * mask.to(thin.dtype)
+        tie = image if image.shape[1] == 1 else brightness(as_float(image))
+        damped = strength * damping(strength, self.surround, self.surround_radius) if self.surround else strength
+        limited = self.thresholds != "absolute" or self.low is not None
+        limits = (self.thresholds, self.low, self.high) if limited else None
+        if walkable(strength, dy, dx, tie):
+            thin = thinned_by_places((strength, dy, dx), tie, damped, self._least, limits)
+        else:
+            thin = torch.where(largest_along(strength, dy, dx, tie, self._least), damped, 0)
+            if limits is not None:
+                thin = torch.where(hysteresis(thin, *thresholds(thin, *limits)), thin, 0)
         return thin.to(image_BCHW.dtype) if image_BCHW.is_floating_point() else thin
 
     @property
@@ -153,9 +157,7 @@ class EdgeDetector(nn.Module):
         """`_measured`, by the fastest way there is."""
         if self._fast is not None:
             return self._fast(padded_BCHW)
-        fields = by_strips(lambda part: torch.cat(self._measured(part), dim=1), padded_BCHW, sum(self.halo))
-        strength, dy, dx = fields.split(1, dim=1)
-        return strength, dy, dx
+        return by_strips(self._measured, padded_BCHW, sum(self.halo))
 
     def _padded(self, image_BCHW: Tensor) -> Tensor:
         before, behind = self.halo
@@ -166,7 +168,7 @@ class EdgeDetector(nn.Module):
 
     def _measured(self, padded_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(strength, dy, dx), each (B, 1, H, W), of an image with `halo` more on each side."""
-        padded = in_space(self._companded(padded_BCHW), self.space)
+        padded = in_space(self._companded(as_float(padded_BCHW)), self.space)
         inner = trimmed(padded, self.halo, self.kernels.halo)
         if isinstance(self.kernels, OrientedEnergy):
             return self.kernels.inside(inner, self.colour)
@@ -217,11 +219,21 @@ def trimmed(padded_BCHW: Tensor, has: tuple[int, int], needs: tuple[int, int]) -
 
 
 def checked(image_BCHW: Tensor) -> Tensor:
-    """The image in the dtype to compute in; ValueError unless it is (B, C, H, W), not empty, float or uint8."""
+    """The image in the dtype to compute in; ValueError as `accepted`."""
+    return as_float(accepted(image_BCHW))
+
+
+def accepted(image_BCHW: Tensor) -> Tensor:
+    """The image, uint8 or in the dtype to compute in; ValueError unless (B, C, H, W), not empty, float or uint8."""
     if image_BCHW.ndim != 4 or 0 in image_BCHW.shape[1:]:
         raise ValueError(f"expected images (B, C, H, W), not empty, got {tuple(image_BCHW.shape)}")
     if image_BCHW.dtype == torch.uint8:
-        return image_BCHW.float() / 255
+        return image_BCHW
     if not image_BCHW.is_floating_point():
         raise ValueError(f"expected float images in [0, 1] or uint8, got {image_BCHW.dtype}")
     return image_BCHW.to(torch.promote_types(image_BCHW.dtype, torch.float32))
+
+
+def as_float(image_BCHW: Tensor) -> Tensor:
+    """uint8 divided by 255."""
+    return image_BCHW.float() / 255 if image_BCHW.dtype == torch.uint8 else image_BCHW

@@ -85,7 +85,7 @@ class Gradient(nn.Module):
         padded_BCHW = self.padded(image_BCHW)
         if self._fast is not None:
             return self._fast(padded_BCHW)
-        return by_strips(self._magnitude_inside, padded_BCHW, sum(self.halo))
+        return by_strips(lambda part: (self._magnitude_inside(part),), padded_BCHW, sum(self.halo))[0]
 
     def _magnitude_inside(self, padded_BCHW: Tensor) -> Tensor:
         return torch.stack([length(dy, dx) for dy, dx in self.inside(padded_BCHW)], dim=2)

@@ -50,29 +50,43 @@ def labelled(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
 
 
 def flooded(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
-    reached_HW = np.zeros(weak_HW.shape, np.bool_)
-    flood(weak_HW, np.flatnonzero(strong_HW & weak_HW), reached_HW)
-    return reached_HW
+    level_HW = np.ascontiguousarray(weak_HW.astype(np.uint8) + (weak_HW & strong_HW))
+    reached_HW = np.zeros(level_HW.shape, np.uint8)
+    follow(level_HW, np.flatnonzero(weak_HW), np.uint8(1), np.uint8(2), reached_HW)
+    return reached_HW > 0
 
 
 @compiled
-def flood(weak_HW: np.ndarray, starts: np.ndarray, reached_HW: np.ndarray) -> None:
-    """Marks as reached what hangs together with the starts: places in the flattened image, all of them weak."""
-    height, width = weak_HW.shape
-    waiting, count = np.empty(weak_HW.sum() + 1, np.int64), 0
-    for start in starts:
-        if reached_HW[start // width, start % width]:
+def follow(strength_HW: np.ndarray, place_N: np.ndarray, low: float, high: float, joined_HW: np.ndarray) -> None:
+    """Writes into `joined`, full of 0, the strengths that stay of those at the places y * W + x; all others count as 0.
+
+    The places are in order. `weak` has a row of nothing above and below, and a column that ends each row and is before
+    the next one; `spot` is a place there.
+    """
+    height, width = strength_HW.shape
+    strength_N, joined_N = strength_HW.reshape(-1), joined_HW.reshape(-1)
+    weak_n, spot_N, y = np.zeros((height + 2) * (width + 1) + 1, np.bool_), np.empty_like(place_N), 0
+    for index, place in enumerate(place_N):
+        while place >= (y + 1) * width:
+            y += 1
+        spot_N[index] = place + y + width + 2
+        weak_n[spot_N[index]] = strength_N[place] >= low
+    waiting = np.empty((len(place_N) + 1, 2), np.int64)
+    for start, start_spot in zip(place_N, spot_N):  # noqa: B905, numba knows no `strict`
+        if not (strength_N[start] >= high and weak_n[start_spot]):
             continue
-        reached_HW[start // width, start % width] = True
-        waiting[0], count = start, 1
+        weak_n[start_spot] = False
+        waiting[0, 0], waiting[0, 1], count = start, start_spot, 1
         while count:
             count -= 1
-            y, x = waiting[count] // width, waiting[count] % width
-            for near_y in range(max(y - 1, 0), min(y + 2, height)):
-                for near_x in range(max(x - 1, 0), min(x + 2, width)):
-                    if weak_HW[near_y, near_x] and not reached_HW[near_y, near_x]:
-                        reached_HW[near_y, near_x] = True
-                        waiting[count] = near_y * width + near_x
+            place, spot = waiting[count]
+            joined_N[place] = strength_N[place]
+            for down in (-1, 0, 1):
+                for right in (-1, 0, 1):
+                    near = spot + down * (width + 1) + right
+                    if weak_n[near]:
+                        weak_n[near] = False
+                        waiting[count, 0], waiting[count, 1] = place + down * width + right, near
                         count += 1
 
 

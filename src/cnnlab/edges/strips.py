@@ -8,8 +8,8 @@ from torch import Tensor
 _PIXELS = 2**17  # of one strip: 512 KiB of float32
 
 
-def by_strips(work: Callable[[Tensor], Tensor], padded_BCHW: Tensor, halo: int) -> Tensor:
-    """`work(padded)`, which loses `halo` rows, computed some rows at a time: exactly the same numbers.
+def by_strips(work: Callable[[Tensor], tuple[Tensor, ...]], padded_BCHW: Tensor, halo: int) -> tuple[Tensor, ...]:
+    """`work(padded)`, fields that lose `halo` rows, computed some rows at a time: exactly the same numbers.
 
     Only on a processor, and only where no gradient is asked for and nothing is traced: elsewhere the detour has no use,
     and the image is one strip.
@@ -21,12 +21,11 @@ def by_strips(work: Callable[[Tensor], Tensor], padded_BCHW: Tensor, halo: int) 
     step = max(1, _PIXELS * padded_BCHW.shape[-2] // max(padded_BCHW.numel(), 1))
     if step >= rows:
         return work(padded_BCHW)
-    result = None
+    results: tuple[Tensor, ...] = ()
     for start in range(0, rows, step):
         end = min(start + step, rows)
-        part = work(padded_BCHW[..., start : end + halo, :])
-        if result is None:
-            result = part.new_empty(*part.shape[:-2], rows, part.shape[-1])
-        result[..., start:end, :] = part
-    assert result is not None
-    return result
+        parts = work(padded_BCHW[..., start : end + halo, :])
+        results = results or tuple(part.new_empty(*part.shape[:-2], rows, part.shape[-1]) for part in parts)
+        for result, part in zip(results, parts, strict=True):
+            result[..., start:end, :] = part
+    return results

@@ -19,12 +19,12 @@ Without `tie`, of two equals the one further along the normal (to the right, or 
 but not the mirrored one in a mirrored image.
 """
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnnlab.edges.compiled import COMPILED, compiled
+from cnnlab.edges.compiled import COMPILED
+from cnnlab.edges.pixelwise import places_along
 
 
 def thin(strength_B1HW: Tensor, orientation_B1HW: Tensor, tie_B1HW: Tensor | None = None) -> Tensor:
@@ -50,123 +50,30 @@ def surrounded(field_BCHW: Tensor) -> Tensor:
     return F.pad(field_BCHW, (1, 1, 1, 1))
 
 
+def walkable(strength_B1HW: Tensor, dy_B1HW: Tensor, dx_B1HW: Tensor, tie_B1HW: Tensor | None) -> bool:
+    """Whether the compiled walk can thin them: on a processor, all of one dtype (ties may be uint8), nothing traced."""
+    fields = [field for field in (strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW) if field is not None]
+    dtypes = {field.dtype for field in fields if field is not tie_B1HW or field.dtype != torch.uint8}
+    on_cpu = all(field.device.type == "cpu" for field in fields)
+    single = len(dtypes) == 1 and dtypes <= {torch.float32, torch.float64}
+    return COMPILED and on_cpu and single and not torch.compiler.is_compiling()
+
+
 def largest_along(
     strength_B1HW: Tensor, dy_B1HW: Tensor, dx_B1HW: Tensor, tie_B1HW: Tensor | None, least: float = 0.0
 ) -> Tensor:
     """Which pixels stay, (B, 1, H, W) bool, with the normals (dy, dx), of which length and sign don't matter.
 
-    Strengths below `least` don't stay; saying so here saves the time that they would take. On a processor row by row
-    where numba is installed, which is several times as fast; else by whole fields.
+    Strengths below `least` don't stay; saying so here saves the time that they would take. Ties may be a uint8 image.
+    On a processor row by row where numba is installed, which is several times as fast; else by whole fields.
     """
-    fields = [field for field in (strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW) if field is not None]
-    traced = torch.compiler.is_compiling() or any(field.device.type != "cpu" for field in fields)
-    if traced or not COMPILED or len({field.dtype for field in fields}) > 1:
+    if not walkable(strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW):
         return largest_by_fields(strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW, least)
-    tied = tie_B1HW is not None
-    framed = [surrounded(field).detach()[:, 0].numpy() for field in (strength_B1HW, tie_B1HW) if field is not None]
-    directions = [field.detach().contiguous()[:, 0].numpy() for field in (dy_B1HW, dx_B1HW)]
     stays = torch.zeros(strength_B1HW.shape, dtype=torch.bool)
-    for index, stays_HW in enumerate(stays[:, 0].numpy()):
-        strength_hw, tie_hw = framed[0][index], framed[-1][index]
-        candidate_hw = np.zeros(strength_hw.shape, np.bool_)
-        at_least = strength_hw.dtype.type(least)
-        look(strength_hw, tie_hw, tied, directions[0][index], directions[1][index], at_least, candidate_hw)
-        settle(strength_hw, tie_hw, tied, directions[0][index], directions[1][index], candidate_hw, stays_HW)
+    found = places_along(strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW, least)
+    for stays_1HW, place_N in zip(stays, found, strict=True):
+        stays_1HW.view(-1)[torch.from_numpy(place_N)] = True
     return stays
-
-
-@compiled
-def between(start: float, end: float, share: float) -> float:
-    """Linear interpolation, exact at both ends, as `torch.lerp`."""
-    if share < 0.5:
-        return start + share * (end - start)
-    return end - (end - start) * (1 - share)
-
-
-@compiled
-def loses(tied: bool, tie: float, other: float, sign: int) -> bool:
-    """Of two equal strengths: that with the smaller tie; without ties that from which the other lies ahead."""
-    return tie < other if tied else sign > 0
-
-
-@compiled
-def ring_agrees(strength_hw: np.ndarray, tie_hw: np.ndarray, tied: bool, y: int, x: int, dy: float, dx: float) -> bool:
-    """Whether the pixel (y, x) is no weaker than where its normal leaves the ring."""
-    middle, tie, tall, broad = strength_hw[y, x], tie_hw[y, x], abs(dy), abs(dx)
-    steep, falling = tall > broad, (dy > 0) == (dx > 0)
-    share = min(tall, broad) / max(tall, broad) if max(tall, broad) > 0 else tall
-    for sign in (1, -1):
-        y1, x1 = (y + sign, x) if steep else (y, x + sign)
-        y2, x2 = y + sign, x + sign
-        if not falling:
-            y2, x2 = (y + sign, x - sign) if steep else (y - sign, x + sign)
-        other = between(strength_hw[y1, x1], strength_hw[y2, x2], share)
-        if middle < other:
-            return False
-        if middle == other and loses(tied, tie, between(tie_hw[y1, x1], tie_hw[y2, x2], share), sign):
-            return False
-    return True
-
-
-@compiled
-def look(
-    strength_hw: np.ndarray,
-    tie_hw: np.ndarray,
-    tied: bool,
-    dy_HW: np.ndarray,
-    dx_HW: np.ndarray,
-    least: float,
-    candidate_hw: np.ndarray,
-) -> None:
-    """Rule 1. Strength, tie and candidates have a frame of one pixel.
-
-    The first look is without branches, so that it is compiled to vectors; few pixels are left for the second. A pixel
-    is weaker than the interpolated strength if it is weaker than both strengths in between which that lies.
-    """
-    height, width = dy_HW.shape
-    for row in range(height):
-        above, here, below = strength_hw[row], strength_hw[row + 1], strength_hw[row + 2]
-        candidate_w, dy_W, dx_W = candidate_hw[row + 1], dy_HW[row], dx_HW[row]
-        for x in range(width):
-            middle, tall, broad = here[x + 1], abs(dy_W[x]), abs(dx_W[x])
-            falling = (dy_W[x] > 0) == (dx_W[x] > 0)
-            south_east, north_west = middle >= below[x + 2], middle >= above[x]
-            south_west, north_east = middle >= below[x], middle >= above[x + 2]
-            right = (middle >= here[x + 2]) | (falling & south_east) | (~falling & north_east)
-            left = (middle >= here[x]) | (falling & north_west) | (~falling & south_west)
-            down = (middle >= below[x + 1]) | (falling & south_east) | (~falling & south_west)
-            up = (middle >= above[x + 1]) | (falling & north_west) | (~falling & north_east)
-            level, steep = (broad >= tall) & right & left, (tall > broad) & down & up
-            candidate_w[x + 1] = (middle > 0) & (middle >= least) & (level | steep)
-        for x in range(width):
-            if candidate_w[x + 1]:
-                candidate_w[x + 1] = ring_agrees(strength_hw, tie_hw, tied, row + 1, x + 1, dy_W[x], dx_W[x])
-
-
-@compiled
-def settle(
-    strength_hw: np.ndarray,
-    tie_hw: np.ndarray,
-    tied: bool,
-    dy_HW: np.ndarray,
-    dx_HW: np.ndarray,
-    candidate_hw: np.ndarray,
-    stays_HW: np.ndarray,
-) -> None:
-    """Rule 2."""
-    for place in np.flatnonzero(candidate_hw):
-        y, x = place // candidate_hw.shape[1], place % candidate_hw.shape[1]
-        tall, broad = abs(dy_HW[y - 1, x - 1]), abs(dx_HW[y - 1, x - 1])
-        stays = True
-        for sign in (1, -1):
-            for down, right in ((0, sign), (sign, 0)):
-                nearest = tall >= broad if down else broad >= tall
-                if not nearest or not candidate_hw[y + down, x + right]:
-                    continue
-                middle, other = strength_hw[y, x], strength_hw[y + down, x + right]
-                tie = middle == other and loses(tied, tie_hw[y, x], tie_hw[y + down, x + right], sign)
-                stays = stays and middle >= other and not tie
-        stays_HW[y - 1, x - 1] = stays
 
 
 def largest_by_fields(
@@ -174,6 +81,8 @@ def largest_by_fields(
 ) -> Tensor:
     """`largest_along` by operations on whole fields, on any device."""
     dy, dx, ties = dy_B1HW, dx_B1HW, None
+    if tie_B1HW is not None and tie_B1HW.dtype == torch.uint8:
+        tie_B1HW = tie_B1HW.to(strength_B1HW.dtype) / 255
     tall, broad = dy.abs(), dx.abs()
     share = torch.minimum(tall, broad) / torch.maximum(tall, broad).clamp_min(torch.finfo(dy.dtype).tiny)
     steep, falling = (tall > broad).to(dy.dtype), ((dy > 0) == (dx > 0)).to(dy.dtype)

@@ -20,18 +20,21 @@ def thresholds(thin_B1HW: Tensor, kind: str, low: float | None, high: float | No
         assert low is not None
         assert high is not None
         return thin_B1HW.new_full((len(thin_B1HW),), low), thin_B1HW.new_full((len(thin_B1HW),), high)
-    pairs = []
-    for thin_1HW in thin_B1HW:
-        positive_N = thin_1HW[thin_1HW > 0]
-        if not len(positive_N):
-            pairs.append(thin_B1HW.new_full((2,), torch.inf))
-        elif kind == "quantile":
-            pairs.append(torch.stack([_quantile(positive_N, low), _quantile(positive_N, high)]))
-        else:
-            level = otsu(positive_N)
-            pairs.append(torch.stack([level * LOW_SHARE, level]))
+    pairs = [levels(thin_1HW[thin_1HW > 0], kind, low, high) for thin_1HW in thin_B1HW]
     low_B, high_B = torch.stack(pairs).unbind(1)
     return low_B, high_B
+
+
+def levels(positive_N: Tensor, kind: str, low: float | None, high: float | None) -> Tensor:
+    """(2,): the low and the high threshold of one image, from its strengths above 0 after thinning."""
+    if kind == "absolute":
+        return positive_N.new_tensor([low, high])
+    if not len(positive_N):
+        return positive_N.new_full((2,), torch.inf)
+    if kind == "quantile":
+        return torch.stack([_quantile(positive_N, low), _quantile(positive_N, high)])
+    level = otsu(positive_N)
+    return torch.stack([level * LOW_SHARE, level])
 
 
 def otsu(values_N: Tensor) -> Tensor:
