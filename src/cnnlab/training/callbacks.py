@@ -38,7 +38,8 @@ class RunCheckpoints(ModelCheckpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        if not self._last.exists():
+        # One process decides for all: saving waits for every process, and the first has soon made the file.
+        if not trainer.strategy.broadcast(self._last.exists()):
             self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
