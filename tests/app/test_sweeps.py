@@ -262,7 +262,10 @@ def test_on_a_terminal_the_progress_is_one_line_with_the_job_that_runs(tmp_path:
     told(tmp_path, "1_edge", "running")
     thread = threading.Thread(target=progress.draw, args=(Console(file=screen, force_terminal=True, width=120),))
     thread.start()
-    time.sleep(0.4)
+    until = time.monotonic() + 30
+    while "1_edge" not in screen.getvalue() or "1 of 2 jobs ended, 1 with" not in screen.getvalue():
+        assert time.monotonic() < until
+        time.sleep(0.02)
     progress.stop()
     thread.join()
     assert "1 of 2 jobs ended, 1 with an error" in screen.getvalue()
