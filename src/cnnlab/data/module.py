@@ -15,8 +15,9 @@ from cnnlab.data.augmentation import Augmentation
 from cnnlab.data.folder import FolderOptions, read_folder
 from cnnlab.data.images import Images, TensorImages
 from cnnlab.data.loader import EpochLoader, Finish, InMemoryLoader, StreamingLoader
+from cnnlab.data.options import check_choices, check_counts, check_set, height_and_width
 from cnnlab.data.order import BatchOrder, Purpose, generator_for
-from cnnlab.data.specs import spec_of, unknown
+from cnnlab.data.specs import spec_of
 from cnnlab.data.splits import stratified_subset, validation_split
 
 
@@ -53,19 +54,27 @@ class ImageData(LightningDataModule):
         """
         super().__init__()
         self._spec = spec_of(name)
-        _check_set(name, root, flip)
-        _check_choices(in_memory, on_broken)
-        _check_counts(batch_size, eval_batch_size, workers)
+        check_set(name, root, flip)
+        check_choices(in_memory, on_broken)
+        check_counts(batch_size, eval_batch_size, workers)
         self.name, self.seed = name, seed
         self._root = Path(root or ".").expanduser()
         self._batch_size, self._eval_batch_size = batch_size, eval_batch_size
         self._validation, self._train_size = validation, train_size
-        self._size = _height_and_width(image_size)
+        self._size = height_and_width(image_size)
         self._in_memory, self._download, self._on_broken = in_memory, download, on_broken
         self._workers = min(8, _cores()) if workers is None else workers
         self._augmentation = Augmentation(flip=flip, shift=shift, rotation=rotation, cutout=cutout)
         self._device = torch.device("cpu")
         self._sets: dict[str, tuple[Images, Tensor]] = {}  # split -> images at rest and which of them
+        self._source: ImageData | None = None
+        self._placed_once: dict[int, tuple[Images, Images]] = {}  # for those who share: where it was, where it is
+
+    def share(self, source: "ImageData") -> "ImageData":
+        """Read nothing: use what `source` read of the same set, with splits and order from a seed of one's own."""
+        assert (self.name, self._root, self._size) == (source.name, source._root, source._size)
+        self._source = source
+        return self
 
     def prepare_data(self) -> None:
         """Download the set if asked to. Lightning calls this in one process only."""
@@ -97,6 +106,9 @@ class ImageData(LightningDataModule):
         self._sets.update(train=(train, train_N), validation=validation)
 
     def _read(self, split: str, like: Images | None = None) -> Images:
+        if self._source is not None:
+            self._source.setup("test" if split == "test" else "fit")
+            return self._source._sets["validation" if split == "val" else split][0]
         if self.name != "image_folder":
             return reading.read_named(self.name, self._root, split == "test", self._size)
         options = FolderOptions(self._size, self._on_broken, self._in_memory, threads=_cores())
@@ -210,6 +222,11 @@ class ImageData(LightningDataModule):
             raise ValueError(f"image_folder: no test/ in {self._root.absolute()}, so there is nothing to test on")
         return self._loader("test", self._eval_batch_size, training=False)
 
+    def loader_of(self, images: TensorImages) -> EpochLoader:
+        """Images of another origin, such as corrupted ones: in order, not augmented, normalised like these."""
+        self._sets["given"] = _all_of(images)
+        return self._loader("given", self._eval_batch_size, training=False)
+
     def _loader(self, split: str, batch_size: int, training: bool) -> EpochLoader:
         assert split in self._sets, f"setup() for {split} comes first"
         trainer, device = self.trainer, self._device
@@ -229,6 +246,8 @@ class ImageData(LightningDataModule):
 
     def _placed(self, images: TensorImages, device: torch.device) -> TensorImages:
         """The set on the device, moved once, or left where it is if it would fill the device."""
+        if self._source is not None:
+            return self._source._placed_for_all(images, device)
         here = images.image_NCHW.device
         if here == device or not _has_room(device, images.image_NCHW.nbytes):
             return images
@@ -238,27 +257,11 @@ class ImageData(LightningDataModule):
                 self._sets[split] = (moved, index_N)
         return moved
 
-
-def _check_set(name: str, root: str | None, flip: bool) -> None:
-    if flip and not spec_of(name).mirrors:
-        raise ValueError(f"data.flip=true: a mirrored image of {name} is another character; use false")
-    if name == "image_folder" and not root:
-        raise ValueError("image_folder: data.root=FOLDER is missing; a folder that holds train/<class>/*")
-
-
-def _check_choices(in_memory: bool | str, on_broken: str) -> None:
-    if in_memory not in ("auto", True, False):
-        raise ValueError(unknown("data.in_memory", in_memory, ("auto", "true", "false")))
-    if on_broken not in ("error", "skip"):
-        raise ValueError(unknown("data.on_broken", on_broken, ("error", "skip")))
-
-
-def _check_counts(batch_size: int, eval_batch_size: int, workers: int | None) -> None:
-    for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-        if value < 1:
-            raise ValueError(f"data.{key}={value}: at least 1")
-    if workers is not None and workers < 0:
-        raise ValueError(f"data.workers={workers}: 0 or more, or null for one per core")
+    def _placed_for_all(self, images: TensorImages, device: torch.device) -> TensorImages:
+        if id(images) not in self._placed_once:
+            there = images.image_NCHW.device == device or not _has_room(device, images.image_NCHW.nbytes)
+            self._placed_once[id(images)] = images, images if there else images.to(device)
+        return self._placed_once[id(images)][1]
 
 
 def _all_of(images: Images) -> tuple[Images, Tensor]:
@@ -273,12 +276,3 @@ def _cores() -> int:
 def _has_room(device: torch.device, size: int) -> bool:
     """Whether `size` bytes fill at most half of what is free on the device."""
     return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] / 2
-
-
-def _height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise ValueError(f"data.image_size={size}: null, a number of pixels, or [height, width]")
-    return pair
