@@ -1,5 +1,6 @@
 """Replicas trained together equal their separate runs, by the real data, task and Lightning's loop."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -18,11 +19,21 @@ from cnnlab.training.schedules import Constant, Cosine, OneCycle
 from cnnlab.training.task import ClassificationTask
 
 EPOCHS, STEPS = 5, 50
+DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
 ADAMW = partial(torch.optim.AdamW, lr=0.005, betas=(0.9, 0.99), weight_decay=0.05)
 ONE_CYCLE = OneCycle(warmup=0.25, start_divisor=10, end_divisor=1000, cycle_momentum=False)
 # What a replica may differ in from the next: its mode, its bank, its data, its seed, its learning rate.
 MODES = ({"mode": "trainable"}, {"mode": "frozen"}, {"mode": "released", "release_epoch": 2})
+
+
+@pytest.fixture(autouse=True)
+def all_digits_of_float32() -> Iterator[None]:
+    """On a GPU convolutions of float32 round their factors to ten bits otherwise, everybody's."""
+    before = torch.backends.cudnn.conv.fp32_precision
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    yield
+    torch.backends.cudnn.conv.fp32_precision = before
 
 
 def digits(seed: int, **values: Any) -> ImageData:
@@ -71,7 +82,7 @@ def together(
 
 def worst(result: ReplicaResult, state: dict[str, torch.Tensor]) -> float:
     assert list(result.state_dict) == list(state)
-    return max(float((result.state_dict[name] - state[name]).abs().max()) for name in state)
+    return max(float((result.state_dict[name] - state[name].cpu()).abs().max()) for name in state)
 
 
 # Without kinks no rounding is amplified: in float32 a ReLU that flips at 0 changes any two runs that add up in
@@ -79,6 +90,7 @@ def worst(result: ReplicaResult, state: dict[str, torch.Tensor]) -> float:
 SMOOTH = {"activation": "gelu", "pool": "avg", "rectify": "none"}
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("optimizer", "schedule", "precision"),
     [
@@ -88,20 +100,24 @@ SMOOTH = {"activation": "gelu", "pool": "avg", "rectify": "none"}
         (ADAMW, Cosine(warmup=0.1, floor=0.1), "64-true"),
     ],
 )
-def test_after_50_steps_each_replica_is_its_separate_run(optimizer: Any, schedule: Any, precision: str) -> None:
+def test_after_50_steps_each_replica_is_its_separate_run(
+    optimizer: Any, schedule: Any, precision: str, device: str
+) -> None:
     """Batch norm with its running statistics, three modes of the first layer, seeds and learning rates of their own."""
     seeds, single = [0, 0, 1], precision == "32-true"
     models = [mode | (SMOOTH if single else {}) for mode in MODES]
     lr = [optimizer.keywords["lr"] * factor for factor in (1.0, 0.3, 0.5)]
-    results = together(seeds, lr, models, optimizer, schedule, precision=precision)
+    trainer = {"precision": precision, "accelerator": device}
+    results = together(seeds, lr, models, optimizer, schedule, **trainer)
     for r, result in enumerate(results):
-        state, logged = alone(seeds[r], lr[r], models[r], optimizer, schedule, precision=precision)
+        state, logged = alone(seeds[r], lr[r], models[r], optimizer, schedule, **trainer)
         assert result.history[-1]["step"] == STEPS
         assert worst(result, state) < (1e-4 if single else 1e-10)
         for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
             assert result.history[-1][name] == pytest.approx(float(logged[name]), abs=2e-5)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("optimizer", "schedule", "model"),
     [
@@ -114,21 +130,25 @@ def test_after_50_steps_each_replica_is_its_separate_run(optimizer: Any, schedul
     ids=["muon", "dampened", "anchored", "adam spanned cyclic", "dropout and cyclic momentum"],
 )
 def test_other_optimizers_penalties_and_dropout_equal_separate_runs_too(
-    optimizer: Any, schedule: Any, model: dict, monkeypatch: pytest.MonkeyPatch
+    optimizer: Any, schedule: Any, model: dict, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if device == "gpu" and "dropout" in model:
+        pytest.skip("on a GPU dropout draws other numbers than a separate run does")
     monkeypatch.setattr(f"{__name__}.EPOCHS", 2)
     lr = [optimizer.keywords["lr"], optimizer.keywords["lr"] / 2]
-    results = together([0, 1], lr, [model] * 2, optimizer, schedule, epochs=2, precision="64-true")
+    trainer = {"precision": "64-true", "accelerator": device}
+    results = together([0, 1], lr, [model] * 2, optimizer, schedule, epochs=2, **trainer)
     for r, result in enumerate(results):
-        state, _ = alone(r, lr[r], model, optimizer, schedule, precision="64-true")
+        state, _ = alone(r, lr[r], model, optimizer, schedule, **trainer)
         assert worst(result, state) < 1e-10
 
 
-def test_frozen_kernels_stay_to_the_last_bit_and_released_ones_until_their_epoch() -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_frozen_kernels_stay_to_the_last_bit_and_released_ones_until_their_epoch(device: str) -> None:
     """Under momentum and a weight decay that would halve them, beside a replica whose kernels move."""
     optimizer = partial(torch.optim.SGD, momentum=0.9, weight_decay=0.5)
     models = [{"mode": "frozen"}, {"mode": "released", "release_epoch": 2}, {"mode": "trainable"}]
-    results = together([0] * 3, [0.05] * 3, models, optimizer, Constant(), epochs=3)
+    results = together([0] * 3, [0.05] * 3, models, optimizer, Constant(), epochs=3, accelerator=device)
     frozen, released, trainable = (result.kernels for result in results)
     assert [list(kernels) for kernels in (frozen, released, trainable)] == [[0, 1, 2, 3]] * 3
     assert all(torch.equal(frozen[epoch], frozen[0]) for epoch in frozen)
@@ -168,6 +188,19 @@ def test_evaluations_are_those_of_the_network_on_its_own_data() -> None:
             assert result.scores[name]["loss"] == pytest.approx(loss.item(), rel=1e-4)
         assert result.scores["test"]["accuracy"] > 0.1 + result.scores["upside down"]["accuracy"]
         assert result.seconds > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_half_precision_on_a_gpu_learns_what_single_precision_does() -> None:
+    """The batched products of half precision, the front end's among them, against everything in float32."""
+    seeds, models = [0, 0, 1], list(MODES)
+    results = {
+        precision: together(seeds, [0.1] * 3, models, SGD, ONE_CYCLE, accelerator="gpu", precision=precision)
+        for precision in ("bf16-mixed", "32-true")
+    }
+    for half, single in zip(*results.values(), strict=True):
+        for row, other in zip(half.history, single.history, strict=True):
+            assert row["train/loss"] == pytest.approx(other["train/loss"], rel=0.1, abs=0.05)
 
 
 def test_lists_and_options_that_do_not_fit_are_refused() -> None:

@@ -13,6 +13,7 @@ from cnnlab.filters import bank
 from cnnlab.nn.small_cnn import SmallCNN
 from cnnlab.studies.memory import CPU_ENOUGH, replica_bytes, replicas_that_fit
 from cnnlab.studies.stacked import StackedNetwork
+from cnnlab.studies.stacked_convolution import convolve
 
 OPTIONS = {
     "mode": ("trainable", "frozen", "released", "spanned", "anchored"),
@@ -117,6 +118,33 @@ def test_what_is_unstacked_loads_into_a_network_and_the_given_ones_are_left_alon
     fresh = network(7)
     fresh.load_state_dict(stack.unstack()[1])
     torch.testing.assert_close(fresh.eval()(image_RBCHW[1]), stack.eval()(image_RBCHW)[1])
+
+
+@given(
+    sizes=st.tuples(*[st.integers(1, 4)] * 4),  # R, B, C, K
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    image=st.tuples(st.integers(4, 7), st.integers(4, 7)),
+    stride=st.integers(1, 3),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_batched_convolution_is_the_grouped_one(
+    sizes: tuple, kernel: tuple, image: tuple, stride: int, data: st.DataObject
+) -> None:
+    """Its answers and both gradients; with a stride the image has none."""
+    replicas, batch, channels, out = sizes
+    padding = tuple(data.draw(st.integers(0, side - 1)) for side in kernel)
+    image_BNHW = torch.randn(batch, replicas * channels, *image, dtype=torch.float64).requires_grad_(stride == 1)
+    weight_RKChw = torch.randn(replicas, out, channels, *kernel, dtype=torch.float64, requires_grad=True)
+    leaves = [leaf for leaf in (image_BNHW, weight_RKChw) if leaf.requires_grad]
+    answers = [
+        convolve(image_BNHW, weight_RKChw, stride, padding),
+        F.conv2d(image_BNHW, weight_RKChw.flatten(0, 1), None, stride, padding, groups=replicas),
+    ]
+    gradient_BNHW = torch.randn_like(answers[1])
+    one, other = ((answer, *torch.autograd.grad(answer, leaves, gradient_BNHW)) for answer in answers)
+    for ours, theirs in zip(one, other, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
 class Plain(nn.Module):

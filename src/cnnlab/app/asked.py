@@ -1,4 +1,4 @@
-"""What a sweep or a search was asked, in its folder from before its first job: enough to go on with it."""
+"""What a sweep, a search or a study was asked, in its folder from before its first job: enough to go on with it."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from cnnlab.reports.record import write_text
 
-SWEEP, SEARCH = "sweep.json", "search.json"
+SWEEP, SEARCH, STUDY = "sweep.json", "search.json", "study.json"
 LISTS = ("overrides", "hydra_overrides", "jobs")
 
 

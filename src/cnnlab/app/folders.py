@@ -17,11 +17,13 @@ PAPERS = (
     "multirun.yaml",
     "sweep.json",
     "search.json",
+    "study.json",
+    "plan.json",
 )  # there before any work is done
 # A recipe may change values, but Hydra lets it choose no other options.
 USUAL_OPTIONS = {"task": "classification_task", "optimizer": "sgd"}
 OPTIONS_BY_DATA = {"bsds500": {"task": "boundary_task", "optimizer": "muon"}}
-RUN_FILES = (*PAPERS, "metrics.csv", "checkpoints", "kernels", "figures")
+RUN_FILES = (*PAPERS, "parts", "metrics.csv", "checkpoints", "kernels", "figures")
 
 
 def config_folder() -> Path:

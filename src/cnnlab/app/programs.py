@@ -31,5 +31,9 @@ def benchmark_edges() -> None:
     launch(job="cnnlab.app.benchmark_edges", config_name="benchmark_edges")
 
 
+def study() -> None:
+    launch(job="cnnlab.app.study", config_name="study")
+
+
 def search() -> None:
     launch(job="cnnlab.app.search", config_name="search")

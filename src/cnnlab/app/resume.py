@@ -1,17 +1,17 @@
-"""`resume=FOLDER`: a run, a sweep or a search that was interrupted goes on as it was asked."""
+"""`resume=FOLDER`: a run, a sweep, a search or a study that was interrupted goes on as it was asked."""
 
 import importlib
 from pathlib import Path
 from typing import Any
 
-from cnnlab.app.asked import SEARCH, SWEEP, read_asked
+from cnnlab.app.asked import SEARCH, STUDY, SWEEP, read_asked
 from cnnlab.app.check import check
 from cnnlab.app.jobs import quoted
 from cnnlab.app.runs import find_run, read_config
 from cnnlab.reports.record import read_summary
 
 JOB = "cnnlab.app.train"
-PROGRAMS = ("train", "evaluate", "search")  # what can go on
+PROGRAMS = ("train", "evaluate", "search", "study")  # what can go on
 FOLDER_OPTIONS = ("hydra.sweep.dir=", "hydra.run.dir=", "hydra.mode=")
 
 
@@ -28,12 +28,12 @@ def resume(given: str, others: list[str]) -> int:
 
 
 def several(given: str, others: list[str]) -> tuple[str, list[str], Path] | None:
-    """Program, arguments and folder by which a sweep or a search goes on; None if the folder holds neither.
+    """Program, arguments and folder by which a sweep, a search or a study goes on; None if the folder holds none.
 
     Raises ValueError for options beside it, and for a list of jobs that can't be read.
     """
     folder = Path(given.strip("'\"")).expanduser()
-    name = next((name for name in (SWEEP, SEARCH) if (folder / name).is_file()), None)
+    name = next((name for name in (SWEEP, SEARCH, STUDY) if (folder / name).is_file()), None)
     if name is None:
         return None
     _refuse(others)

@@ -166,6 +166,11 @@ class ImageData(LightningDataModule):
         return self.name != "image_folder" or self._has_folder("test")
 
     @property
+    def test_images(self) -> tuple[Images, Tensor]:
+        """The test images at rest, and the numbers of those that count; after setup("test")."""
+        return self._sets["test"]
+
+    @property
     def skipped(self) -> list[str]:
         """The broken files left out so far."""
         read = {id(images): images for images, _ in self._sets.values()}

@@ -58,12 +58,12 @@ class ReplicatedTask(NetworkTask):
     def __init__(
         self, network: StackedNetwork, optimizer: Callable[..., Optimizer], schedule: Callable[[Optimizer, int], Any],
         seeds: Sequence[int], lr: Sequence[float] | None, label_smoothing: float, curve_steps: Iterable[int],
-        validation: ReplicaLoader, evaluations: Mapping[str, ReplicaLoader],
+        validation: ReplicaLoader, evaluations: Mapping[str, ReplicaLoader], validate_every: int = 1,
     ) -> None:  # fmt: skip
         super().__init__(network, optimizer, schedule, seeds[0], {})
         self.seeds, self.lr, self.label_smoothing = list(seeds), lr, label_smoothing
         self.curve_steps = frozenset(curve_steps)
-        self.validation, self.evaluations = validation, evaluations
+        self.validation, self.evaluations, self.validate_every = validation, evaluations, validate_every
         self.results = [ReplicaResult({}, replicas=network.replicas) for _ in seeds]
         self.register_buffer("_sums_2R", torch.zeros(2, network.replicas), persistent=False)
 
@@ -95,7 +95,9 @@ class ReplicatedTask(NetworkTask):
 
     def on_train_epoch_end(self) -> None:
         trained = {"train/loss": self._sums_2R[0] / self._images, "train/accuracy": self._sums_2R[1] / self._images}
-        tested = {f"val/{name}": value for name, value in self._measured(self.validation).items()}
+        tested = {}
+        if (self.current_epoch + 1) % self.validate_every == 0 or self.current_epoch + 1 == self.trainer.max_epochs:
+            tested = {f"val/{name}": value for name, value in self._measured(self.validation).items()}
         columns = {name: value.tolist() for name, value in (trained | tested).items()}
         for r, result in enumerate(self.results):
             row = {"epoch": self.current_epoch, "step": self.global_step}
@@ -110,7 +112,7 @@ class ReplicatedTask(NetworkTask):
             for r, result in enumerate(self.results):
                 result.scores[name] = {key: column[r] for key, column in columns.items()}
         for result, state in zip(self.results, self.network.unstack(), strict=True):
-            result.state_dict = {name: value.cpu() for name, value in state.items()}
+            result.state_dict = state
 
     def _note_curve(self) -> None:
         if self.global_step not in self.curve_steps:
@@ -156,7 +158,7 @@ def train_together(
     epochs: int, optimizer: Callable[..., Optimizer], schedule: Callable[[Optimizer, int], Any], seeds: Sequence[int],
     lr: Sequence[float] | None = None, label_smoothing: float = 0.0, curve_steps: Iterable[int] = (),
     evaluations: Mapping[str, Callable[[Any], Iterable[tuple[Tensor, Tensor]]]] | None = None,
-    at_once: int | None = None, trainer: Mapping[str, Any] | None = None,
+    at_once: int | None = None, trainer: Mapping[str, Any] | None = None, validate_every: int = 1,
 ) -> list[ReplicaResult]:  # fmt: skip
     """Trains every network as `fit(ClassificationTask(...), data[r], trainer)` would, many in one computation.
 
@@ -164,6 +166,7 @@ def train_together(
     optimizer, schedule: as a task takes them. `lr`, one for each replica, is handed on as `optimizer(groups, lr=)`.
     seeds: of the tasks; they seed the draws of dropout.
     evaluations: name -> from a data module to a loader; they are scored once, after the last step.
+    validate_every: epochs between validations; the last epoch always has one.
     at_once: replicas in one group; None takes as many as fit into memory (`replicas_that_fit`). A group that is
         stopped leaves nothing and is to be repeated: groups are short.
     trainer: arguments of Lightning's Trainer, such as accelerator or precision.
@@ -185,7 +188,7 @@ def train_together(
         results += _train_group(
             networks[chosen], data[chosen], epochs, {**QUIET, **(trainer or {})}, evaluations or {},
             optimizer=optimizer, schedule=schedule, seeds=seeds[chosen], lr=None if lr is None else lr[chosen],
-            label_smoothing=label_smoothing, curve_steps=curve_steps,
+            label_smoothing=label_smoothing, curve_steps=curve_steps, validate_every=validate_every,
         )  # fmt: skip
     return results
 

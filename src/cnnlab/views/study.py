@@ -1,11 +1,15 @@
-"""Pictures of a study: forests of intervals, curves with bands."""
+"""Pictures of a study: forests of intervals, curves with bands, first layers before and after."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
+
+from cnnlab.views.kernels import DIVERGING
 
 Interval = tuple[str, float, float, float, bool]  # name, mean, low, high, whether it holds after correction
 Band = tuple[float, float, float, float]  # x, middle, low, high
@@ -91,3 +95,37 @@ def _spread_ticks(places: Sequence[float]) -> list[float]:
     low, high = (min(places), max(places)) if places else (0.0, 1.0)
     powers = [10.0**n for n in range(10) if low <= 10.0**n <= high]
     return [0.0, *powers] if low == 0 else powers if len(powers) > 1 else sorted({low, *powers, high})
+
+
+def kernels_figure(layers: Mapping[str, tuple[Tensor, Tensor]], title: str) -> Figure:
+    """The first layers before and after training, a line an arm: {arm: (start, end), each (K, C, h, w)}.
+
+    Every kernel has its own scale, zero in the middle; of three channels the colours are shown, mid-grey for zero.
+    """
+    arms = list(layers)
+    first = layers[arms[0]][0]
+    height, width = first.shape[-2:]
+    lines, across = len(arms) * (height + 1), len(first) * (width + 1)
+    figure = Figure(figsize=(2.6 + 0.11 * across * 2, 0.9 + 0.11 * lines), layout="constrained")
+    for number, (axis, words) in enumerate(zip(figure.subplots(1, 2, sharey=True), ("start", "end"), strict=True)):
+        picture = np.ones((lines, across, 3))
+        for line, arm in enumerate(arms):
+            for column, kernel_Chw in enumerate(layers[arm][number]):
+                y, x = line * (height + 1), column * (width + 1)
+                picture[y : y + height, x : x + width] = _colours(kernel_Chw)
+        axis.imshow(picture)
+        axis.set(title=words, xticks=[], yticks=[line * (height + 1) + height / 2 - 0.5 for line in range(len(arms))])
+        axis.set_yticklabels(arms, fontsize=9)
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _colours(kernel_Chw: Tensor) -> np.ndarray:
+    """(h, w, 3) from 0 to 1."""
+    largest = float(kernel_Chw.abs().max()) or 1.0
+    share_Chw = kernel_Chw.double().numpy() / largest if np.isfinite(largest) else np.zeros(tuple(kernel_Chw.shape))
+    if len(share_Chw) == 3:
+        return np.moveaxis(0.5 + share_Chw / 2, 0, -1)
+    return colormaps[DIVERGING](0.5 + share_Chw.mean(0) / 2)[..., :3]

@@ -1,0 +1,65 @@
+"""The figures of a study as PNG: forests, learning curves, drift, the first layers before and after."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from cnnlab.reports.study import Curves, StudyPage
+from cnnlab.studies.claims import QUANTITIES
+from cnnlab.studies.contrasts import Contrast
+from cnnlab.views.study import bands_figure, forest_figure, kernels_figure
+
+DPI = 120
+BROKEN = {"permuted": "--", "shuffled": ":"}
+
+
+def draw_figures(results: Any, compared: dict[str, list[Contrast]], page: StudyPage, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, found in compared.items():
+        _save(_forest(name, found, results.config["relevant"]), folder / f"{name}.png")
+    styles = _styles(results)
+    for name, pictures in (("curves", page.curves), ("sizes", page.sizes), ("drift", page.drift)):
+        if pictures:
+            panels = {one.title: one.lines for one in pictures}
+            _save(_bands(panels, pictures[0], styles), folder / f"{name}.png")
+    for number, condition in enumerate(page.conditions):
+        pairs = _kernels(results, condition)
+        if pairs:
+            _save(kernels_figure(pairs, condition), folder / f"kernels_{number}.png")
+
+
+def _forest(name: str, found: list[Contrast], relevant: float) -> Figure:
+    panels: dict[str, list] = {}
+    for one in found:
+        d = one.difference
+        holds = (d.low > 0 or d.high < 0) and one.corrected_p <= 0.05
+        words = f"{one.arm} against {one.control}"
+        panels.setdefault(dict(one.condition)["condition"], []).append((words, d.mean, d.low, d.high, holds))
+    unit = QUANTITIES[name].unit
+    return forest_figure(panels, unit, relevant if unit == "points" else 0.0, QUANTITIES[name].better)
+
+
+def _bands(panels: dict[str, Any], first: Curves, styles: dict[str, tuple[int, str]]) -> Figure:
+    return bands_figure(panels, first.x, first.y, first.spread, styles)
+
+
+def _styles(results: Any) -> dict[str, tuple[int, str]]:
+    families = list(dict.fromkeys((arm.start, arm.mode) for arm in results.study.arms))
+    return {
+        arm.name: (families.index((arm.start, arm.mode)), BROKEN.get(arm.control or "", "-"))
+        for arm in results.study.arms
+    }
+
+
+def _kernels(results: Any, condition: str) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Of the first seed: {arm: (before, after)}, each (O, C, h, w)."""
+    seed = results.study.seeds[0]
+    rows = [row for row in results.rows if row["seed"] == seed and row["condition"] == condition]
+    return {row["arm"]: tuple(torch.tensor(np.array(one)) for one in row["kernels"]) for row in rows}
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=DPI)
