@@ -1,5 +1,6 @@
 """What sees everything is said to, with the reason; what can't be judged is an error that names it."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.receptive import receptive_fields
+from cnnlab.receptive.geometry import UNEVEN
 
 
 class Call(nn.Module):
@@ -49,6 +51,29 @@ def einsum_attention(image_BCHW: Tensor) -> Tensor:
     return torch.einsum("bcn,bcm,bdm->bdn", tokens_BCN, tokens_BCN, tokens_BCN).view_as(image_BCHW)
 
 
+def _gaps(image_BCHW: Tensor) -> Tensor:
+    """Two transposed convolutions; one leaves every second row out, and sees another column than the other."""
+    one = F.conv_transpose2d(image_BCHW, torch.ones(4, 4, 1, 2), stride=2, padding=(0, 1))
+    other = F.conv_transpose2d(image_BCHW, torch.ones(4, 4, 2, 2), stride=2)
+    return one[..., :16, :20] + other[..., :16, :20]
+
+
+def _uneven(image_BCHW: Tensor) -> Tensor:
+    return F.interpolate(F.interpolate(image_BCHW, scale_factor=1.23457), scale_factor=1.76543)
+
+
+class Rows(nn.Module):
+    """A recurrent layer that walks along every row by itself."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        rows_NWC = image_BCHW.permute(0, 2, 3, 1).flatten(0, 1)
+        return self.layer(rows_NWC)[0].unflatten(0, (-1, image_BCHW.shape[2])).permute(0, 3, 1, 2)
+
+
 class Heads(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -85,6 +110,11 @@ UNBOUNDED = {
     "sampling at computed places in layer": Call(
         lambda image: F.grid_sample(image, image[:, :2].movedim(1, -1), align_corners=True)
     ),
+    "distances between all positions in layer": Call(lambda image: torch.cdist(image, image)),
+    "turned positions in layer": Call(lambda image: image.rot90(1, (2, 3))),
+    "cyclic shift by 4 of 9 positions in layer": Call(lambda image: torch.fft.fftshift(image)),
+    "branches with gaps between their fields are combined in layer": Call(lambda image: _gaps(image)),
+    f"{UNEVEN} in layer": Call(lambda image: _uneven(image)),
     "fft r2c over positions in layer": Call(lambda image: torch.fft.rfft2(image).real),
 }  # fmt: skip
 
@@ -129,6 +159,15 @@ def test_one_axis_can_be_unbounded_alone() -> None:
     assert field.clipped(4, 5, 9, 12) == (4, 0, 4, 11)
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_recurrent_layer_sees_its_row_and_no_other(kind: type, both: bool) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), Rows(kind(4, 5, 2, batch_first=True, bidirectional=both)))
+    field = receptive_fields(network, (3, 9, 12))[""]
+    assert field.unbounded == "recurrence in 1.layer"
+    assert (field.size, field.grid) == ((3, None), (7, 10))
+
+
 def test_batch_norm_mixes_in_train_mode_and_is_elementwise_in_eval_mode() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     assert receptive_fields(network.train(), (3, 9, 12))["1"].unbounded == "batch statistics in 1"
@@ -142,8 +181,18 @@ ELEMENTWISE = [
     Call(lambda x: torch.where(x > 0, x, torch.zeros_like(x))), Call(lambda x: x[:, [2, 0, 1]]),
     Call(lambda x: torch.stack(x.unbind(1), -1)), Call(lambda x: x.clamp(0, 1).masked_fill(x < 0.5, 0)),
     Call(lambda x: x.view(1, 2, 2, 9, 12).transpose(1, 2).reshape(1, 4, 9, 12)), Call(lambda x: x.topk(2, 1).values),
+    Call(lambda x: x.index_put([x < 0.5], torch.zeros(()))), Call(lambda x: nn.Embedding(4, 2)(x.argmax(1))),
+    Call(lambda x: torch.cdist(x.flatten(2).mT, torch.ones(1, 5, 4)).mT.unflatten(2, x.shape[2:])),
+    Call(lambda x: x.kthvalue(2, 1).values), Call(lambda x: x.cummax(1).values), Call(lambda x: copy.deepcopy(x)),
+    Call(lambda x: _with_constant_channel(x)),
     Call(lambda x: torch.cat([x, torch.ones(1, 2, 9, 12)], 1)), Call(lambda x: x.std(1, keepdim=True) * x),
 ]  # fmt: skip
+
+
+def _with_constant_channel(image_BCHW: Tensor) -> Tensor:
+    result = image_BCHW.clone()
+    result[:, 0] = 0.5
+    return result
 
 
 @pytest.mark.parametrize("layer", ELEMENTWISE, ids=lambda layer: type(layer).__name__)
@@ -163,15 +212,17 @@ ERRORS = {
     "aten.is_nonzero|aten._local_scalar_dense": lambda image: image if image.sum() > 0 else -image,
     "aten.masked_select": lambda image: image.masked_select(image > 0),
     "aten.max_unpool2d": lambda image: F.max_unpool2d(*F.max_pool2d(image, 2, return_indices=True), 2),
-    "aten._cdist_forward": lambda image: torch.cdist(image, image),
-    "aten.copy_": lambda image: _written_rows(image),
+    "aten._trilinear": lambda image: F.bilinear(image, image, torch.ones(2, 8, 8)),
+    "aten.index_put": lambda image: image.index_put([torch.tensor([0])], torch.zeros(())),
+    "aten.copy_.default in": lambda image: _written_rows(image) * 2,
+    r"aten\.copy_": lambda image: _written_rows(image),
 }
 
 
 def _written_rows(image_BCHW: Tensor) -> Tensor:
     result = torch.zeros_like(image_BCHW)
     result[:, :, 1:] = image_BCHW[:, :, :-1]
-    return result * 2
+    return result
 
 
 @pytest.mark.parametrize("operation", ERRORS)
@@ -195,6 +246,16 @@ def test_an_operation_of_another_library_is_an_error_that_names_it() -> None:
 def test_a_wrong_shape_says_what_is_valid(shape: tuple) -> None:
     with pytest.raises(ValueError, match=r"\(C, H, W\)"):
         receptive_fields(nn.Identity(), shape)
+
+
+def test_a_network_of_several_inputs_is_told_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"fails in 0 .*wrapped in a module that takes the image alone"):
+        receptive_fields(nn.Sequential(nn.Bilinear(3, 3, 2)), (3, 8, 8))
+
+
+def test_a_mistake_of_the_network_itself_names_the_layer() -> None:
+    with pytest.raises(ValueError, match=r"fails in 1 for an image \(3, 8, 8\): ValueError: expected 2D or 3D input"):
+        receptive_fields(nn.Sequential(nn.Identity(), nn.BatchNorm1d(3)), (3, 8, 8))
 
 
 def test_an_image_too_small_for_the_network_names_the_layer_and_the_shape() -> None:

@@ -10,12 +10,17 @@ from cnnlab.receptive.geometry import Geometry, Unbounded
 from cnnlab.receptive.layout import plain_dims
 
 
+class NotJudgedError(ValueError):
+    """An operation whose positions can't be told; the message names it and its layer."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """A tensor argument: its shape, and its geometry, or None for a constant that sees nothing of the image."""
 
     shape: tuple[int, ...]
     geometry: Geometry | None
+    is_mask: bool = False
 
 
 @dataclass(frozen=True)

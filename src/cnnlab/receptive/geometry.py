@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import gcd, prod
+from math import gcd, lcm, prod
 
-from cnnlab.receptive.intervals import IDENTITY, AxisMap
+from cnnlab.receptive.intervals import IDENTITY, LONGEST, AxisMap
 from cnnlab.receptive.layout import Dim, Dims, Factor, axes_of, factors_of, is_whole, plain, plain_dims
 from cnnlab.receptive.taps import Taps, block, nearest, shift
+
+UNEVEN = f"resampled in steps that repeat only after more than {LONGEST} units"
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class Geometry:
         maps = (new, self.maps[1]) if axis == 0 else (self.maps[0], new)
         return replace(self, maps=maps)
 
-    def read(self, axis: int, taps: Taps) -> "Geometry":
+    def read(self, axis: int, taps: Taps, where: str = "the network itself") -> "Geometry":
         """Unit j reads `taps.reads(j)` along `axis`."""
         current = self.maps[axis]
         if isinstance(current, Unbounded):
             return self
+        if taps.every * current.repeats(taps.moves) > LONGEST:
+            return self.unbounded([axis], f"{UNEVEN} in {where}")
         return self.with_map(axis, current.through(taps.reads, taps.every, taps.moves))
 
     def unbounded(self, axes: Iterable[int], reason: str, kind: str = "mixing") -> "Geometry":
@@ -100,7 +104,7 @@ class Geometry:
             dims[number] = plain(shape[number])
             if is_whole(whole, number):
                 axis = whole[number][0].axis
-                result = result.read(axis, taps)
+                result = result.read(axis, taps, where)
                 dims[number] = (Factor(shape[number], axis),)
             else:
                 result = result.unbounded(axes_of(whole[number]), f"{what} over rearranged positions in {where}")
@@ -142,8 +146,12 @@ def union(geometries: Sequence[Geometry], shape: Sequence[int], where: str) -> G
             dims.append(mine if axes_of(mine) else theirs)
         notes = tuple(dict.fromkeys((*first.notes, *other.notes)))
         first = replace(first, dims=tuple(dims), notes=notes)
+        united = first
         for axis in (0, 1):
-            first = _united(first, axis, other.maps[axis], where)
+            united = _united(united, axis, other.maps[axis], where)
+        if _torn(first, other, united):
+            united = united.unbounded((0, 1), f"branches with gaps between their fields are combined in {where}")
+        first = united
     return first
 
 
@@ -156,9 +164,27 @@ def _united(geometry: Geometry, axis: int, other: AxisMap | Unbounded, where: st
     if mine.stride != other.stride:
         reason = f"branches with strides {mine.stride} and {other.stride} are combined in {where}"
         return geometry.unbounded([axis], reason)
+    if lcm(mine.period, other.period) > LONGEST:
+        return geometry.unbounded([axis], f"{UNEVEN} in {where}")
     if mine.misaligned(other):
         geometry = geometry.noted(f"union of misaligned branches in {where}")
     return geometry.with_map(axis, mine.union(other))
+
+
+def _torn(one: Geometry, other: Geometry, united: Geometry) -> bool:
+    """True if what units see through both isn't rows times columns any more.
+
+    A unit in a gap along h sees nothing through that branch, so what the branch would see along w doesn't count
+    there: the other branch must see it anyway.
+    """
+    if any(isinstance(current, Unbounded) for current in united.maps):
+        return False
+    pairs = ((one.maps, other.maps), (other.maps, one.maps))
+    return any(
+        None in mine[axis].spans and not mine[1 - axis].within(theirs[1 - axis])
+        for mine, theirs in pairs
+        for axis in (0, 1)
+    )
 
 
 def _size(dim: Dim) -> int:

@@ -12,6 +12,7 @@ from functools import cached_property
 from math import gcd, lcm
 
 Span = tuple[int, int]  # first and last pixel, both inside
+LONGEST = 20_000  # units of a period: more of them, from uneven resamplings on top of each other, take seconds a layer
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,17 @@ class AxisMap:
                     seeing += [phase + int(first) * self.period, phase + int(last) * self.period]
         return range(min(seeing), max(seeing) + 1) if seeing else range(0)
 
+    def repeats(self, moves: int) -> int:
+        """How many windows, `moves` units apart, until the units that they read look the same again."""
+        return self.period // gcd(self.period, moves)
+
     def through(self, taps: Callable[[int], Iterable[int]], every: int = 1, moves: int = 1) -> "AxisMap":
         """The map of a layer whose unit j reads the units `taps(j)` of this one.
 
         `taps(j + every)` must be `taps(j)` moved by `moves`: a stride has every=1, moves=stride; zooming in
         by 2 has every=2, moves=1.
         """
-        repeats = self.period // gcd(self.period, moves)
+        repeats = self.repeats(moves)
         advance = self.advance * moves * repeats // self.period
         return reduced(advance, [hull(self(tap) for tap in taps(unit)) for unit in range(every * repeats)])
 
@@ -78,6 +83,11 @@ class AxisMap:
         """True if some unit sees intervals with different centres through the two maps."""
         pairs = ((self(unit), other(unit)) for unit in range(lcm(self.period, other.period)))
         return any(a and b and sum(a) != sum(b) for a, b in pairs)
+
+    def within(self, other: "AxisMap") -> bool:
+        """True if every unit that sees something through this map sees at least that through the other."""
+        pairs = ((self(unit), other(unit)) for unit in range(lcm(self.period, other.period)))
+        return all(mine is None or hull((mine, theirs)) == theirs for mine, theirs in pairs)
 
 
 IDENTITY = AxisMap(1, ((0, 0),))

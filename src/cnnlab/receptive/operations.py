@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.receptive import rules_elementwise, rules_layout, rules_mixing, rules_windows
-from cnnlab.receptive.call import Call, Rule
+from cnnlab.receptive.call import Call, NotJudgedError, Rule
 from cnnlab.receptive.geometry import Geometry, Unbounded
 from cnnlab.receptive.layout import plain_dims
 
@@ -41,10 +41,12 @@ def rule_of(function: torch._ops.OpOverload, where: str, all_unbounded: bool) ->
     if name in RULES:
         return RULES[name]
     if any(tag in function.tags for tag in _DATA_TAGS):
-        raise ValueError(f"the operation {function} in {where} depends on the values of the image: it can't be judged")
+        raise NotJudgedError(
+            f"the operation {function} in {where} depends on the values of the image: it can't be judged"
+        )
     if all_unbounded:
         return _still_unbounded
-    raise ValueError(f"no rule says which positions the operation {function} in {where} reads: it can't be judged")
+    raise NotJudgedError(f"no rule says which positions the operation {function} in {where} reads: it can't be judged")
 
 
 def geometries(rule: Rule, call: Call) -> list[Geometry | None]:

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 
-from cnnlab.receptive.call import Call, Rule
+from cnnlab.receptive.call import Call, NotJudgedError, Rule
 from cnnlab.receptive.geometry import Geometry, union
 from cnnlab.receptive.layout import Dim, Dims, Factor, axes_of, is_whole, plain, plain_dims, reshaped
 from cnnlab.receptive.taps import nearest, shift, window
@@ -116,16 +117,26 @@ def roll(call: Call) -> Geometry:
         return call.everything("roll of flattened positions", "layout")
     for number, places in zip(call["dims"], call["shifts"], strict=True):
         number %= len(call.shape)
-        if is_whole(geometry.dims, number):
+        size = call.shape[number]
+        # The way round that is shorter: 47 of 48 to the right is 1 to the left.
+        places = (places + size // 2) % size - size // 2 if size else 0
+        if not axes_of(geometry.dims[number]) or places == 0:
+            continue
+        if not is_whole(geometry.dims, number):
+            geometry = geometry.unbounded(axes_of(geometry.dims[number]), call.reason("cyclic shift"), "layout")
+        elif 4 * abs(places) > size > 1:
+            reason = call.reason(f"cyclic shift by {abs(places)} of {size} positions")
+            geometry = geometry.unbounded(axes_of(geometry.dims[number]), reason, "layout")
+        else:
             geometry = geometry.read(geometry.dims[number][0].axis, shift(-places))
             geometry = geometry.noted(f"cyclic shift in {call.where}: border units may see the opposite border")
-        else:
-            geometry = geometry.unbounded(axes_of(geometry.dims[number]), call.reason("cyclic shift"), "layout")
     return geometry
 
 
 def flip(call: Call) -> Geometry:
     geometry = call.input.geometry
+    if call.name == "rot90":
+        return call.everything("turned positions", "layout")
     for number in call["dims"]:
         geometry = geometry.unbounded(axes_of(geometry.dims[number]), call.reason("mirrored positions"), "layout")
     return geometry
@@ -161,6 +172,27 @@ def index(call: Call) -> Geometry:
     number = used[0]
     inner = plain_dims(given[number].shape)
     return replace(geometry, dims=(*geometry.dims[:number], *inner, *geometry.dims[number + 1 :]))
+
+
+def masked(call: Call) -> Geometry:
+    """`x[mask] = number`, the mask as large as x. Positions that are chosen by numbers can't be judged."""
+    indices, values = [one for one in call["indices"] if one is not None], call["values"]
+    if len(indices) != 1 or not indices[0].is_mask or indices[0].shape != call.input.shape or prod(values.shape) != 1:
+        raise NotJudgedError(
+            f"the operation aten.index_put in {call.where} writes to chosen positions: it can't be judged"
+        )
+    parts = [seen.geometry for seen in (call.input, indices[0]) if seen.geometry is not None]
+    if values.geometry is not None:
+        parts.append(call.everything("one number from many positions is written"))
+    return union(parts, call.shape, call.where)
+
+
+def embedding(call: Call) -> Geometry:
+    """A row of a table for every number."""
+    numbers = call["indices"].geometry
+    if numbers is None or call["weight"].geometry is not None:
+        return call.everything("a table made from all positions")
+    return replace(numbers, dims=(*numbers.dims, plain(call.shape[-1])))
 
 
 def gather(call: Call) -> Geometry:
@@ -236,7 +268,9 @@ RULES: dict[str, Rule] = {
     "cat": concatenate,
     "stack": stack,
     "roll": roll,
-    "flip": flip,
+    **dict.fromkeys(("flip", "rot90"), flip),
+    "embedding": embedding,
+    "index_put": masked,
     "pixel_shuffle": pixel_shuffle,
     "pixel_unshuffle": pixel_unshuffle,
     "gather": gather,

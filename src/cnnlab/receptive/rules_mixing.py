@@ -36,6 +36,14 @@ def linear(call: Call) -> Geometry:
     return _changed(image, call, [len(image.dims) - 1], "linear layer over all positions")
 
 
+def distances(call: Call) -> Geometry:
+    """`cdist`: rows of the first with rows of the second. A constant second is a codebook: rows keep their places."""
+    left, right = call.tensors()[:2]
+    if left.geometry is None or right.geometry is not None:
+        return call.everything("distances between all positions")
+    return _mixed_left(call, left, call.reason("distances over positions"))
+
+
 def attention(call: Call) -> Geometry:
     """The fused kernels: query (.., L, E), key and value (.., S, E) -> (.., L, E)."""
     query, key, value = call.tensors()[:3]
@@ -56,8 +64,21 @@ def attention(call: Call) -> Geometry:
 
 
 def all_tokens(call: Call) -> Geometry:
-    """Fused encoder layers and recurrent networks: no finer answer than everything."""
-    return call.everything("attention" if "attention" in call.name or "encoder" in call.name else "recurrence")
+    """Fused encoder layers: no finer answer than everything."""
+    return call.everything("attention")
+
+
+def recurrence(call: Call) -> list[Geometry]:
+    """RNN, GRU, LSTM: every step sees the steps before it, in two directions all. What is a batch stays apart."""
+    geometry, first = call.input.geometry, call["batch_first"]
+    shapes = [tuple(output.shape) for output in call.outputs]
+    if geometry is None or first is None or len(call.geometries()) > 1:
+        return [replace(call.everything("recurrence"), dims=plain_dims(shape)) for shape in shapes]
+    mixed = geometry.mixed([1 if first else 0, 2], call.reason("recurrence"))
+    batch = mixed.dims[0 if first else 1]
+    dims = [(*mixed.dims[:2], plain(shapes[0][2]))]
+    dims += [(plain(shape[0]), batch, plain(shape[2])) for shape in shapes[1:]]
+    return [mixed.settled(one, call.reason("recurrence")) for one in dims]
 
 
 def reduction(call: Call) -> Geometry:
@@ -142,10 +163,10 @@ def _numbers(given: int | list[int] | None, rank: int) -> list[int]:
 
 _REDUCTIONS = """
 mean sum nansum amax amin max min aminmax prod var std var_mean std_mean norm linalg_vector_norm logsumexp all any
-argmax argmin median nanmedian count_nonzero
+argmax argmin median nanmedian mode kthvalue count_nonzero
 """
 _ALONG = """
-_softmax softmax _safe_softmax _log_softmax log_softmax cumsum cumprod logcumsumexp sort topk argsort
+_softmax softmax _safe_softmax _log_softmax log_softmax cumsum cumprod logcumsumexp cummax cummin sort topk argsort
 _fft_r2c _fft_c2c _fft_c2r renorm
 """
 _BATCH_NORMS = """
@@ -158,7 +179,7 @@ _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_attention_math s
 _scaled_dot_product_fused_attention_overrideable
 """
 _TOKENS = """
-_native_multi_head_attention _transformer_encoder_layer_fwd lstm gru rnn_tanh rnn_relu mkldnn_rnn_layer _cudnn_rnn
+_native_multi_head_attention _transformer_encoder_layer_fwd
 """
 
 RULES: dict[str, Rule] = {
@@ -170,6 +191,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_ATTENTION.split(), attention),
     **dict.fromkeys(_TOKENS.split(), all_tokens),
     **dict.fromkeys(("native_layer_norm", "_fused_rms_norm"), layer_norm),
+    **dict.fromkeys(("_cdist_forward", "_euclidean_dist"), distances),
     "linear": linear,
     "native_group_norm": group_norm,
 }

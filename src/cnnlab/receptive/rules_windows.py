@@ -1,13 +1,21 @@
 """Operations with a window: convolutions, pools, borders, resampling, patches."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
 from cnnlab.receptive.call import Call, Rule, each
 from cnnlab.receptive.geometry import Geometry, union
 from cnnlab.receptive.layout import Factor, axes_of, is_whole, plain
-from cnnlab.receptive.taps import Taps, adaptive, antialiased, interpolated, nearest, shift, transposed, window
+from cnnlab.receptive.taps import (
+    Taps,
+    adaptive,
+    antialiased,
+    interpolated,
+    nearest_in_singles,
+    shift,
+    transposed,
+    window,
+)
 
 
 def convolution(call: Call) -> Geometry:
@@ -98,7 +106,7 @@ def upsample(call: Call) -> Geometry:
             reason = call.reason("one position is spread over all")
             geometry = geometry.unbounded(axes_of(geometry.dims[number]), reason)
         scale = scales[place] if place < len(scales) else None
-        windows[number] = _taps(call.name, _ratio(before, after, scale, corners), corners)
+        windows[number] = _taps(call.name, before, after, scale, corners)
         if corners and after != before:
             note = f"align_corners in {call.where}: positions depend on the size, these are for this input size"
             geometry = geometry.noted(note)
@@ -156,20 +164,27 @@ def sampled(call: Call) -> Geometry:
     return call.everything("sampling at computed places")
 
 
-def _ratio(before: int, after: int, scale: float | None, align_corners: bool) -> Fraction:
-    if align_corners and after > 1 and before > 1:
-        return Fraction(before - 1, after - 1)
-    if scale is None or scale <= 0 or before * scale == after:
-        return Fraction(before, after)
-    return Fraction(1 / scale).limit_denominator(10_000)
-
-
-def _taps(name: str, ratio: Fraction, align_corners: bool) -> Taps:
+def _taps(name: str, before: int, after: int, scale: float | None, corners: bool) -> Taps:
+    """`scale` is the factor that the caller gave, None where torch computes it from the sizes."""
+    if scale is None or scale <= 0 or before * scale == after or _sets_aside(name, before, after):
+        scale = None
+    ratio = Fraction(before, after) if scale is None else Fraction(1 / scale).limit_denominator(10_000)
     reach = 2 if "bicubic" in name else 1
     if "nearest" in name:
-        return nearest(ratio, centred="exact" in name)
-    make: Callable[[Fraction, int], Taps] = antialiased if name.endswith("_aa") and not align_corners else None
-    return make(ratio, reach) if make else interpolated(ratio, reach, align_corners=align_corners)
+        factor = before / after if scale is None else 1 / scale
+        return nearest_in_singles(ratio, after, factor, centred="exact" in name)
+    if corners:
+        ratio = Fraction(before - 1, after - 1) if min(before, after) > 1 else ratio
+    elif name.endswith("_aa"):
+        return antialiased(ratio, reach)
+    return interpolated(ratio, reach, align_corners=corners)
+
+
+def _sets_aside(name: str, before: int, after: int) -> bool:
+    """True where torch copies or doubles a map, whatever scale was given."""
+    if "exact" in name or name == "upsample_bicubic2d":
+        return False
+    return after == before or ("nearest" in name and after == 2 * before)
 
 
 def _over_channels(call: Call, geometry: Geometry, number: int, shape: tuple[int, ...] = ()) -> Geometry:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
+from struct import pack, unpack
 from typing import NamedTuple
 
 
@@ -54,6 +55,30 @@ def nearest(ratio: Fraction, *, centred: bool = False) -> Taps:
     """Nearest neighbour; `ratio` input units per output unit; `centred`: torch's mode `nearest-exact`."""
     half = Fraction(1, 2) if centred else 0
     return Taps(lambda j: [floor((j + half) * ratio)], ratio.denominator, ratio.numerator)
+
+
+def nearest_in_singles(ratio: Fraction, after: int, factor: float, *, centred: bool) -> Taps:
+    """`nearest`, with the rounding of torch, which multiplies by `factor`, the ratio, in single precision.
+
+    Where a place falls between two units exactly, or on a unit exactly, rounding decides: of 2 units made 41, the
+    middle one reads unit 0 by torch and unit 1 by the formula. `after`: the units that torch makes.
+    """
+    taps, factor, half = nearest(ratio, centred=centred), _single(factor), 0.5 if centred else 0.0
+    places = [[floor(_single((j + half) * factor))] for j in range(after)]
+    if places == [taps.reads(j) for j in range(after)]:
+        return taps
+    turns = -(-after // taps.every)
+    every, moves = turns * taps.every, turns * taps.moves
+
+    def reads(j: int) -> list[int]:
+        turn, phase = divmod(j, every)
+        return [(places[phase] if phase < after else taps.reads(phase))[0] + turn * moves]
+
+    return Taps(reads, every, moves)
+
+
+def _single(number: float) -> float:
+    return unpack("f", pack("f", number))[0]
 
 
 def interpolated(ratio: Fraction, reach: int, *, align_corners: bool) -> Taps:

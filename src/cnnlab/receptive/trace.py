@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._pytree import tree_flatten_with_path
 
+from cnnlab.receptive.call import NotJudgedError
 from cnnlab.receptive.field import ReceptiveField, field_of
 from cnnlab.receptive.geometry import image_geometry
 from cnnlab.receptive.traced import Recorder, Traced
@@ -45,26 +46,31 @@ def receptive_fields(module: nn.Module, input_shape: Sequence[int]) -> dict[str,
     def returned(name: str, result: Any) -> None:
         calls[name] += 1
         key = name if calls[name] == 1 else f"{name}#{calls[name]}"
-        found = {
-            path: leaf for path, leaf in named_leaves(result) if isinstance(leaf, Traced) and leaf.geometry is not None
-        }
-        for path, leaf in found.items():
-            field = field_of(leaf.geometry, name or "the network itself")
-            fields[key if len(found) == 1 else f"{key}[{path}]"] = field
+        traced = [(path, leaf) for path, leaf in named_leaves(result) if isinstance(leaf, Traced)]
+        for reason in (leaf.stale for _, leaf in traced if leaf.stale is not None):
+            raise NotJudgedError(reason)
+        found = {path: leaf.geometry for path, leaf in traced if leaf.geometry is not None}
+        for path, geometry in found.items():
+            fields[key if len(found) == 1 else f"{key}[{path}]"] = field_of(geometry, name or "the network itself")
 
     watched = _watched(module, recorder.layers, returned)
     with untouched(module), torch.inference_mode(False), torch.no_grad(), watched:
         image = _example(module, input_shape, recorder)
         try:
             module(image)
-        except ValueError:
+        except NotJudgedError:
             raise
         except Exception as error:
-            raise ValueError(
-                f"the forward pass fails in {recorder.where} for an image {tuple(input_shape)}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            raise ValueError(_failure(error, recorder.where, input_shape)) from error
     return fields
+
+
+def _failure(error: Exception, where: str, input_shape: Sequence[int]) -> str:
+    hint = ""
+    if isinstance(error, TypeError) and "required positional argument" in str(error):
+        hint = ". A network of several inputs has to be wrapped in a module that takes the image alone"
+    kind = type(error).__name__
+    return f"the forward pass fails in {where} for an image {tuple(input_shape)}: {kind}: {error}{hint}"
 
 
 @contextlib.contextmanager

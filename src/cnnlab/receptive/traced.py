@@ -17,12 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
 
-from cnnlab.receptive import rules_windows
-from cnnlab.receptive.call import Call, Seen
+from cnnlab.receptive import rules_mixing, rules_windows
+from cnnlab.receptive.call import Call, NotJudgedError, Seen
 from cnnlab.receptive.geometry import Geometry, union
 from cnnlab.receptive.layout import axes_of, plain
 from cnnlab.receptive.operations import all_unbounded, geometries, rule_of, short_name
 
+# What nn.RNN, nn.GRU and nn.LSTM call.
+RECURRENT = tuple(getattr(torch, name) for name in ("rnn_tanh", "rnn_relu", "gru", "lstm"))
 # Functions whose name is a better reason than that of the operations they are made of.
 LABELS = {
     F.scaled_dot_product_attention: "attention",
@@ -87,6 +89,9 @@ class Traced(Tensor):
     def __repr__(self, *, tensor_contents: object = None) -> str:
         return f"Traced({tuple(self.inner.shape)}, {self.geometry})"
 
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        return self.clone()
+
     # Tensor is hashed by identity; WeakSet needs the equality to be that as well.
     __hash__ = Tensor.__hash__
 
@@ -97,6 +102,8 @@ class Traced(Tensor):
         with torch._C.DisableTorchFunctionSubclass(), recorder.inside(function):
             if function is F.pad and _is_circular(*args, **kwargs):
                 return _circular_pad(*args, **kwargs)
+            if function in RECURRENT:
+                return _recurrent(function, args, recorder)
             return function(*args, **kwargs)
 
     @classmethod
@@ -107,7 +114,7 @@ class Traced(Tensor):
         recorder, device = traced[0].recorder, kwargs.get("device") or traced[0].device
         for tensor in traced:
             if tensor.stale is not None:
-                raise ValueError(tensor.stale)
+                raise NotJudgedError(tensor.stale)
         name = short_name(function)
         if name == "_fused_sdp_choice":
             return 0  # the plain kernel: products and a softmax
@@ -136,9 +143,10 @@ def _memory(inner: Tensor) -> int:
 
 
 def _seen(value: Any) -> Any:
-    if isinstance(value, Traced):
-        return Seen(tuple(value.shape), value.geometry)
-    return Seen(tuple(value.shape), None) if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor):
+        return value
+    geometry = value.geometry if isinstance(value, Traced) else None
+    return Seen(tuple(value.shape), geometry, value.dtype == torch.bool)
 
 
 def _named(function: Any, args: tuple, kwargs: dict) -> dict[str, Any]:
@@ -161,7 +169,7 @@ def _on_meta(function: Any, args: tuple, kwargs: dict, where: str) -> Any:
     try:
         return function(*tree_map(inner, args), **tree_map(inner, kwargs))
     except NotImplementedError as error:
-        raise ValueError(
+        raise NotJudgedError(
             f"the operation {function} in {where} depends on values, or has no rule for shapes: it can't be judged"
         ) from error
 
@@ -184,11 +192,11 @@ def _write(function: Any, written: list[Tensor], result: Any, found: list[Geomet
         if not isinstance(target, Traced):
             if not found or "norm" in function._schema.name:  # running statistics
                 continue
-            raise ValueError(
+            raise NotJudgedError(
                 f"{function} in {recorder.where} writes what sees the image into a plain tensor: it can't be judged"
             )
         if target.shape != target.inner.shape:
-            raise ValueError(f"{function} in {recorder.where} changes a shape in place: it can't be judged")
+            raise NotJudgedError(f"{function} in {recorder.where} changes a shape in place: it can't be judged")
         new = found[number] if number < len(found) else None
         if new != target.geometry:
             _tell_sharing(target, new, function, recorder)
@@ -203,6 +211,8 @@ def _tell_sharing(target: Traced, new: Geometry | None, function: Any, recorder:
     for other in recorder.sharing[_memory(target.inner)]:
         if other is target:
             continue
+        if new is None and other.numel() > target.numel():
+            continue  # a part is constant now, the rest sees what it saw
         if new is not None and _is_some_channels(target, other, new):
             parts = [_in_shape(new, other)] + ([other.geometry] if other.geometry is not None else [])
             other.geometry = union(parts, tuple(other.shape), recorder.where)
@@ -235,3 +245,15 @@ def _circular_pad(input: Tensor, pad: Any, mode: str = "circular", value: Any = 
     call = Call("circular_pad", {"self": _seen(input), "pad": list(pad)}, (inner,), recorder.where, None)
     found = geometries(rules_windows.pad, call)[0] if input.geometry is not None else None
     return Traced.of(inner, found, input.device, recorder)
+
+
+def _recurrent(function: Any, args: tuple, recorder: Recorder) -> Any:
+    """On the meta device torch writes recurrent layers out, in place; here they are one operation."""
+    result = _on_meta(function, args, {}, recorder.where)
+    outputs = tuple(tree_flatten(result)[0])
+    packed = isinstance(args[1], Tensor) and args[1].dtype == torch.int64
+    arguments = tree_map(_seen, {"input": args[0], "state": args[1:3], "batch_first": None if packed else args[-1]})
+    call = Call(function.__name__, arguments, outputs, recorder.where, "recurrence")
+    answers = iter(geometries(rules_mixing.recurrence, call) if call.geometries() else [None] * len(outputs))
+    device = next(leaf for leaf in tree_flatten(args)[0] if isinstance(leaf, Traced)).device
+    return tree_map(lambda leaf: Traced.of(leaf, next(answers), device, recorder), result)
