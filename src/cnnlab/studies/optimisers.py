@@ -72,6 +72,7 @@ class ReplicaOptimizer(Optimizer):
         self._lr_TGR = torch.tensor(lr_TGR, dtype=first.dtype, device=first.device)
         self._rates_TGR = lr_TGR
         self._taken = 0
+        self._masks: dict[tuple[bool, ...], Tensor] = {}  # on the device, where each takes a wait to get to
         self._step_one = _batched(kind)
         self._separate: list[Optimizer] = []
         if self._step_one is None:
@@ -111,9 +112,16 @@ class ReplicaOptimizer(Optimizer):
             group = plain if p.ndim <= 2 else 0
             shape = (-1, *[1] * (p.ndim - 1))
             lr = lr_GR[group].view(shape)
-            moving = None if all(moves[name]) else torch.tensor(moves[name], device=p.device).view(shape)
+            moving = None if all(moves[name]) else self._mask(moves[name]).view(shape)
             gradient = p.grad if moving is None else torch.where(moving, p.grad, 0)
             self._step_one(p, gradient, self.state[p], options[group], lr, moving)
+
+    def _mask(self, moves: list[bool]) -> Tensor:
+        """(R,) bool"""
+        key = tuple(moves)
+        if key not in self._masks:
+            self._masks[key] = torch.tensor(moves, device=self._lr_TGR.device)
+        return self._masks[key]
 
     def _step_separately(self) -> None:
         moves = self._network.moves()

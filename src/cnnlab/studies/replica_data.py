@@ -22,7 +22,8 @@ class ReplicaLoader:
                 f"replicas trained together have equally many batches an epoch; got {' and '.join(map(str, lengths))}"
             )
         self._loaders = list(loaders)
-        self._stream_R = list(stream_R)
+        self._stream_R = torch.tensor(stream_R)
+        self._as_they_come = list(stream_R) == list(range(len(loaders)))
 
     @property
     def sampler(self) -> "ReplicaLoader":
@@ -55,7 +56,10 @@ class ReplicaLoader:
         """(S, ...) -> (R, ...), without a copy where that is possible."""
         if len(value_S) == 1:
             return value_S.expand(len(self._stream_R), *value_S.shape[1:])
-        return value_S if self._stream_R == list(range(len(value_S))) else value_S[self._stream_R]
+        if self._as_they_come:
+            return value_S
+        self._stream_R = self._stream_R.to(value_S.device)  # moved once: a GPU waits for whatever comes to it
+        return value_S.index_select(0, self._stream_R)
 
 
 def streams(data: Sequence[object]) -> tuple[list, list[int]]:

@@ -71,9 +71,9 @@ class StackedNetwork(nn.Module):
                 module.draw_from(generators)
 
     def unstack(self) -> list[dict[str, Tensor]]:
-        """The state of each network, copied, as its own `load_state_dict` takes it."""
-        state = self.body.state_dict()
-        return [{name: value[r].detach().clone() for name, value in state.items()} for r in range(self.replicas)]
+        """The state of each network, copied to the CPU, as its own `load_state_dict` takes it."""
+        state = {name: value.detach().cpu() for name, value in self.body.state_dict().items()}
+        return [{name: value[r].clone() for name, value in state.items()} for r in range(self.replicas)]
 
     @torch.no_grad()
     def check(self, networks: Sequence[nn.Module], image_RBCHW: Tensor) -> None:

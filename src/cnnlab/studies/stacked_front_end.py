@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.studies.stacked_convolution import batch_first, batch_last, convolve
 from cnnlab.studies.stacked_layers import StackedLayer, stacked_tensor
 
 # One computation, whether the weight moves or not.
@@ -84,22 +85,32 @@ class StackedFrontEnd(StackedLayer):
 
     def forward(self, image_BNHW: Tensor, named: bool = False) -> Tensor | dict[str, Tensor]:
         # The front end's own rectification takes responses on axis 1, whatever comes after it.
-        feature_BRFHW = self.one.rectified(self._respond(image_BNHW)).transpose(1, 2)
-        feature_BNHW = feature_BRFHW.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        if image_BNHW.is_cuda:
+            feature_RFHWB = self.one.rectified(self._respond_batch_last(image_BNHW))
+            feature_BNHW = batch_first(feature_RFHWB.flatten(0, 1))
+        else:
+            feature_BRFHW = self.one.rectified(self._respond(image_BNHW)).transpose(1, 2)
+            feature_BNHW = feature_BRFHW.flatten(1, 2).contiguous(memory_format=torch.channels_last)
         return {"feature": feature_BNHW} if named else feature_BNHW
 
     def _respond(self, image_BNHW: Tensor) -> Tensor:
-        """(B, O, R, H', W'), on a CPU to the last bit those of separate runs.
+        """(B, O, R, H', W'), to the last bit those of separate runs.
 
         It matters: beside a mirrored border and on flat ground derivative filters answer 0, and which side of 0 the
         rounding falls decides through the rectification where the gradient goes.
         """
+        image_RBCHW = self._bordered(image_BNHW)
+        pairs = zip(image_RBCHW.unbind(), self.kernel().unbind(), strict=True)
+        return torch.stack([F.conv2d(image, kernel, stride=self.one.stride) for image, kernel in pairs], dim=2)
+
+    def _respond_batch_last(self, image_BNHW: Tensor) -> Tensor:
+        """(R, O, H', W', B); where precision is lower anyway, without going through the replicas one by one."""
+        if not torch.is_autocast_enabled("cuda"):
+            return self._respond(image_BNHW).permute(2, 1, 3, 4, 0).contiguous()
+        image_BNHW = self._bordered(image_BNHW).transpose(0, 1).flatten(1, 2)
+        return batch_last(convolve(image_BNHW, self.kernel(), self.one.stride)).unflatten(0, (self.replicas, -1))
+
+    def _bordered(self, image_BNHW: Tensor) -> Tensor:
+        """(R, B, C, H, W)"""
         image_RBCHW = image_BNHW.unflatten(1, (self.replicas, -1)).transpose(0, 1)
-        image_RBCHW = self.one.with_border(image_RBCHW.flatten(0, 1)).unflatten(0, image_RBCHW.shape[:2])
-        kernel_ROChw, stride = self.kernel(), self.one.stride
-        if not image_BNHW.is_cuda:
-            pairs = zip(image_RBCHW.unbind(), kernel_ROChw.unbind(), strict=True)
-            return torch.stack([F.conv2d(image, kernel, stride=stride) for image, kernel in pairs], dim=2)
-        folded_BNHW = image_RBCHW.transpose(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
-        response_BNHW = F.conv2d(folded_BNHW, kernel_ROChw.flatten(0, 1), stride=stride, groups=self.replicas)
-        return response_BNHW.unflatten(1, (self.replicas, -1)).transpose(1, 2)
+        return self.one.with_border(image_RBCHW.flatten(0, 1)).unflatten(0, image_RBCHW.shape[:2])

@@ -1,8 +1,8 @@
 """Layers of R networks computed as one.
 
-Activations are folded: (B, R * C, H, W), all channels of replica 0 first. Parameters and buffers keep the names they
-have in one layer and gain a first axis, the replica. R replica, B batch, C channel in, K channel out, h, w kernel,
-H, W image, N = R * channels.
+Activations are folded: (B, R * C, H, W), all channels of replica 0 first; on a GPU they lie batch last (see
+stacked_convolution). Parameters and buffers keep the names they have in one layer and gain a first axis, the replica.
+R replica, B batch, C channel in, K channel out, h, w kernel, H, W image, N = R * channels.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from cnnlab.studies.stacked_convolution import batch_first, batch_last, convolve
 
 IN_CACHE = 65536  # values of a temporary result that stay close to the processor
 
@@ -49,10 +51,18 @@ class StackedLayer(nn.Module):
 
 
 class StackedConv2d(StackedLayer):
-    """A grouped convolution: as fast as R separate ones where they are limited by arithmetic."""
+    """A grouped convolution: as fast as R separate ones where they are limited by arithmetic.
+
+    On a GPU the common kinds are one batched product instead.
+    """
 
     def forward(self, image_BNHW: Tensor) -> Tensor:
         one, padding = self.one, self.one.padding
+        plain = one.groups == 1 and one.padding_mode == "zeros" and {*one.stride, *one.dilation} == {1}
+        inside = not isinstance(padding, str) and all(p < k for p, k in zip(padding, one.kernel_size, strict=True))
+        if image_BNHW.is_cuda and plain and inside:
+            answer_BNHW = convolve(image_BNHW, self.weight, padding=padding)
+            return answer_BNHW if one.bias is None else answer_BNHW + self.folded("bias")[:, None, None]
         if one.padding_mode != "zeros":
             image_BNHW = F.pad(image_BNHW, one._reversed_padding_repeated_twice, mode=one.padding_mode)
             padding = 0
@@ -89,7 +99,12 @@ class StackedBatchNorm(StackedLayer):
         by_hand = value_BN.device.type == "cpu" and value_BN.ndim == 4 and weight is not None
         if measures and by_hand and value_BN.dtype == weight.dtype:
             return _ExactBatchNorm.apply(value_BN, weight, bias, mean, variance, one.momentum, one.eps)
-        return F.batch_norm(value_BN, mean, variance, weight, bias, measures, one.momentum, one.eps)
+        values = mean, variance, weight, bias, measures, one.momentum, one.eps
+        if value_BN.is_cuda and value_BN.ndim == 4:
+            # one row a channel: the fastest kernels, and no copy of what lies batch last
+            value_NHWB = batch_last(value_BN)
+            return batch_first(F.batch_norm(value_NHWB.flatten(1)[None], *values).view_as(value_NHWB))
+        return F.batch_norm(value_BN, *values)
 
 
 class _ExactBatchNorm(torch.autograd.Function):
@@ -128,6 +143,15 @@ class _ExactBatchNorm(torch.autograd.Function):
             gradient_BNHW, value_BNHW, weight_N, None, None, mean_N, scale_N, True, ctx.eps, [True] * 3
         )
         return (*gradients, None, None, None, None)
+
+
+class StackedPool(StackedLayer):
+    """Each plane alone, so that planes may as well be told apart by image as by channel."""
+
+    def forward(self, value_BNHW: Tensor) -> Tensor:
+        if not value_BNHW.is_cuda:
+            return self.one(value_BNHW)
+        return self.one(value_BNHW.transpose(0, 1)).transpose(0, 1)  # batch last is channels last of this
 
 
 class StackedGroupNorm(StackedLayer):
@@ -170,10 +194,12 @@ STACKED: dict[type[nn.Module], type[StackedLayer]] = {
     nn.BatchNorm2d: StackedBatchNorm,
     nn.GroupNorm: StackedGroupNorm,
     nn.Dropout: StackedDropout,
+    nn.MaxPool2d: StackedPool,
+    nn.AvgPool2d: StackedPool,
 }
 # Layers that treat each channel alike and alone, and so take folded activations as they are.
 UNCHANGED: tuple[type[nn.Module], ...] = (
     nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.Tanh, nn.Sigmoid,
-    nn.Hardswish, nn.Hardsigmoid, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
+    nn.Hardswish, nn.Hardsigmoid, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
     nn.Upsample, nn.Flatten,
 )  # fmt: skip
