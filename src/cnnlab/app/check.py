@@ -26,6 +26,7 @@ GROUPS = {
     "cnnlab.app.report": (),
     "cnnlab.app.detect_edges": ("detector",),
     "cnnlab.app.benchmark_edges": (),
+    "cnnlab.app.tour": (),
 }
 VALUES = {
     "compile": bool,
@@ -68,6 +69,9 @@ VALUES = {
     "people": bool,
     "resamples": int,
     "processes": int | None,
+    "runs": str | list[str] | None,
+    "notebook": bool,
+    "epochs": int,
 }
 
 

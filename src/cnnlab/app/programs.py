@@ -35,5 +35,9 @@ def study() -> None:
     launch(job="cnnlab.app.study", config_name="study")
 
 
+def tour() -> None:
+    launch(job="cnnlab.app.tour", config_name="tour")
+
+
 def search() -> None:
     launch(job="cnnlab.app.search", config_name="search")
