@@ -146,8 +146,8 @@ STEPS = (
         (
             "A corner is where contours of two directions meet. The first layer takes derivatives along four "
             "directions and, by a ReLU, keeps rises and falls apart. The second layer gathers them near by and "
-            "compares: along a straight contour a derivative only rises or only falls, but around a corner there is a direction along "
-            "which it does both. The ReLU of the second layer computes the smaller of rise and fall.",
+            "compares: along a straight contour a derivative only rises or only falls, but around a corner there is a "
+            "direction along which it does both. The ReLU of the second layer computes the smaller of rise and fall.",
             "No single linear filter can do this. Whatever it answers to a bright corner on grey, it answers the "
             "opposite, as seen from its answer to even grey, to the dark corner in the same place. On shapes that are "
             "all brighter than their ground a filter gets further, as it may look for bright spots.",
@@ -176,11 +176,11 @@ STEPS = (
         "learned",
         "From fixed kernels to learned ones",
         (
-            "So far people chose the kernels. A network can learn them. Three networks differ in their first layer "
-            "only: derivative kernels that stay as they are, the same kernels as a start that may change, and random "
-            "kernels that may change.",
-            "Kernels of 3 by 3 are so small that random ones resemble something by chance. That is why the comparison "
-            "below counts a likeness only where it is larger than 95 % of random kernels reach.",
+            "So far people chose the kernels. A network can learn them. To compare, take networks that differ in "
+            "nothing but their first layer: derivative kernels that stay as they are (edge_fixed), the same kernels "
+            "as a start that may change (edge_init), and random kernels that may change (random_init).",
+            "Kernels of 3 by 3 are so small that random ones resemble something by chance. So a likeness is counted "
+            "only where it is larger than 95 % of random kernels reach.",
         ),
         (Part("9_learned", (tour_networks.first_layers,), "figure = learned_figure(first_layers(runs))"),),
     ),

@@ -87,7 +87,7 @@
   }
 
   function drawMap() {
-    paint(find(".answers canvas"), (i) => (i < shown ? [...diverging(response[i] / limit), 255] : [0, 0, 0, 0]));
+    paint(find(".response canvas"), (i) => (i < shown ? [...diverging(response[i] / limit), 255] : [0, 0, 0, 0]));
     const words = number(limit);
     find(".least").textContent = `\u2212${words}`;
     find(".most").textContent = words;
@@ -202,7 +202,7 @@
     }
     move(Math.floor(((event.clientY - area.top) / area.height) * height), Math.floor(((event.clientX - area.left) / area.width) * width));
   }
-  for (const stage of root.querySelectorAll(".picture, .answers")) {
+  for (const stage of root.querySelectorAll(".picture, .response")) {
     stage.addEventListener("pointerdown", (event) => {
       stage.setPointerCapture(event.pointerId);
       take(event);
@@ -254,13 +254,14 @@
       move(state.row, state.column);
     });
   }
-  paint(find(".bar canvas"), () => [0, 0, 0, 0]);
   const bar = find(".bar canvas");
   bar.width = data.colours.length;
   bar.height = 1;
   const strip = new ImageData(data.colours.length, 1);
   data.colours.forEach((colour, i) => strip.data.set([...colour, 255], 4 * i));
   bar.getContext("2d").putImageData(strip, 0, 0);
+  // Paper has no triangle to click: all code is printed.
+  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
   showKernel();
   update();
   // The page opens at the strongest answer, so that there is something to see.
