@@ -192,3 +192,11 @@ def test_the_table_keeps_the_numbers_to_sort_by_and_shows_them_rounded() -> None
 def test_a_name_that_the_study_does_not_have_is_told(change: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         render_study(small(**change))
+
+
+@pytest.mark.parametrize("ends", [[], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 5.0], [math.nan], [-3.0, 0.0, 0.0]])
+def test_an_axis_has_a_width_also_where_no_difference_matters_and_most_are_0(ends: list[float]) -> None:
+    axis = axis_of(ends, 0.0)
+    assert axis.low < 0 < axis.high or axis.low < axis.high
+    assert all(axis.low <= end <= axis.high for end in ends if math.isfinite(end))
+    assert axis.ticks

@@ -143,15 +143,7 @@ def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) ->
     if classifies != ("class_names" in inspect.signature(located).parameters):
         made_for = "classification_task" if classifies else "boundary_task"
         raise ValueError(f"task: {type(network).__name__} is trained by task={made_for}")
-    optimizer, schedule = build("optimizer", config.optimizer), build("schedule", config.schedule)
-    try:
-        tried = optimizer(list(network.parameters()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"optimizer: {error}") from error
-    try:
-        schedule(tried, 100)
-    except (ValueError, TypeError, ArithmeticError) as error:
-        raise ValueError(f"schedule: {error}") from error
+    optimizer, schedule = build_optimizer(config, network)
     return build(
         "task",
         config.task,
@@ -162,6 +154,20 @@ def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) ->
         about=about,
         **({"class_names": about["class_names"]} if classifies else {}),
     )
+
+
+def build_optimizer(config: DictConfig, network: nn.Module) -> tuple[Any, Any]:
+    """How to make the optimizer and the schedule, tried once. ValueError for values that they refuse."""
+    optimizer, schedule = build("optimizer", config.optimizer), build("schedule", config.schedule)
+    try:
+        tried = optimizer(list(network.parameters()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"optimizer: {error}") from error
+    try:
+        schedule(tried, 100)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"schedule: {error}") from error
+    return optimizer, schedule
 
 
 def build_trainer(config: DictConfig, folder: Path, validated: bool, resumed_step: int | None) -> Trainer:

@@ -30,6 +30,7 @@ class Pool:
     folder: Path
     workers: int
     errors: dict[str, str] = field(default_factory=dict)  # name of a group -> what went wrong
+    begun: bool = False
 
     def train(self, what: str, groups: Sequence[Group], done: int) -> None:
         """Train the groups; `done` runs of `what` were trained before. What fails is noted, and the others go on."""
@@ -44,8 +45,9 @@ class Pool:
         if not groups:
             return
         if self.workers == 1:
-            if not study_bench._bench:
+            if not self.begun:
                 study_bench.begin(self.config, self.corruptions, torch.get_num_threads())
+                self.begun = True
             for group in groups:
                 yield group, _attempt(group, self.folder)
             return

@@ -49,6 +49,7 @@ class Study:
 def read_study(config: DictConfig) -> Study:
     """ValueError, in a message that says what is valid, for whatever can't be."""
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)
+    _check_parts(config)
     arms = _arms(values["arms"])
     names = [arm.name for arm in arms]
     if values["reference"] not in names:
@@ -73,6 +74,18 @@ def read_study(config: DictConfig) -> Study:
         corruptions=tuple(_corruptions(values["corruptions"], values["severities"])),
         hypotheses=tuple(hypotheses),
     )
+
+
+def _check_parts(config: DictConfig) -> None:
+    """What a study trains has classes, and a first layer that an arm can be written into."""
+    if "train_size" not in config.data:
+        raise ValueError(
+            f"data: a study compares classifiers, and {config.data._target_} has no classes; take data=digits"
+        )
+    if "rectify" not in config.model or "widths" not in config.model or "stem_norm" not in config.model:
+        raise ValueError(
+            f"model: an arm is the first layer of small_cnn, and {config.model._target_} has no such layer"
+        )
 
 
 def _size(condition: Condition) -> int | str:

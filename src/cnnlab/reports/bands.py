@@ -83,8 +83,11 @@ def axis_of(ends: Sequence[float], least: float) -> Axis:
     """
     sizes = sorted(abs(end) for end in ends if math.isfinite(end))
     most = max(2 * least, 6 * sizes[len(sizes) // 2]) if sizes else 2 * least
+    most = most or max(sizes, default=0.0) or 1.0  # most are 0 where nothing matters below a size
     low = max(-most, min([-least, *(end for end in ends if math.isfinite(end))]))
     high = min(most, max([least, *(end for end in ends if math.isfinite(end))]))
+    if low == high:
+        low, high = -most, most
     room = 0.04 * (high - low)
     axis = Axis(low - room, high + room, [])
     return Axis(axis.low, axis.high, [(axis.place(t), _signed(t)) for t in ticks(axis.low, axis.high, 6)])
