@@ -38,6 +38,8 @@ class Bench:
         self.corruptions = spelt_out(corruptions, self.source.in_channels)
         self._corrupted: dict[tuple[str, int], TensorImages] = {}
         self._data: dict[tuple[int, int | None], ImageData] = {}
+        self._networks: dict[tuple[int, int | None, str, int], nn.Module] = {}
+        self._windows: dict[tuple[int, int | None], Tensor] = {}
         self._rows_DD = self._components()[1]
 
     def _components(self) -> tuple[Tensor, Tensor]:
@@ -73,19 +75,34 @@ class Bench:
         """As in every arm of this seed, but for the first layer."""
         data = self.data(run.seed, run.condition.train_size)
         mix = channel_mix("luminance" if data.in_channels == 1 else "opponent", data.in_channels)
-        values = {
-            "bank": placeholder(self.config.filters, self.config.kernel_size),
-            "channels": "luminance" if len(mix.names) == 1 else "opponent",
-            "mode": run.arm.mode,
-            "release_epoch": run.arm.release_epoch,
-        }
-        network, _ = build_network(OmegaConf.merge(self.config.model, values), data, run.seed)
+        key = run.seed, run.condition.train_size, run.arm.mode, run.arm.release_epoch
+        if key not in self._networks:
+            self._networks = {key: self._base(run, data, len(mix.names))}  # arms of one seed come together
+        network = copy.deepcopy(self._networks[key])
         weight = network.front_end.weight
-        patches = self._patches(data, run.seed)
+        if run.arm.needs_patches or self.config.match == "response":
+            patches = self._patches_of(run.seed, run.condition.train_size)
+        else:
+            patches = torch.empty(0)
         start = start_filters(run.arm, tuple(weight.shape), run.seed, mix.weights_RC, patches, self.config.match)
         with torch.no_grad():
             weight.copy_(start)
         return network
+
+    def _base(self, run: Run, data: ImageData, rows: int) -> nn.Module:
+        values = {
+            "bank": placeholder(self.config.filters, self.config.kernel_size),
+            "channels": "luminance" if rows == 1 else "opponent",
+            "mode": run.arm.mode,
+            "release_epoch": run.arm.release_epoch,
+        }
+        return build_network(OmegaConf.merge(self.config.model, values), data, run.seed)[0]
+
+    def _patches_of(self, seed: int, train_size: int | None) -> Tensor:
+        """Learned from the images of the run alone."""
+        if (seed, train_size) not in self._windows:
+            self._windows = {(seed, train_size): self._patches(self.data(seed, train_size), seed)}
+        return self._windows[seed, train_size]
 
     def at_once(self, run: Run) -> int:
         """How many such runs fit into memory together."""
