@@ -22,7 +22,8 @@ MARKS = ("#c9471f", "#2457b3", "#2b8a57", "#8a4fb8")  # vermilion, blue, green, 
 TEXT, TITLE = 11, 12.5  # points
 GAP = 0.34  # between panels
 LINE = 0.215  # of a title
-SCALES = tuple(percent / 100 for percent in range(80, 131, 2))  # that panels may be drawn at
+SCALES = tuple(percent / 100 for percent in range(80, 201, 2))  # that panels may be drawn at
+LARGEST = 1.3  # of them on a wide sheet
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -69,7 +70,7 @@ class Sheet(Figure):
         lines = title.count("\n") + 1 if title else 0
         top = lines * LINE + 0.13 + above
         left, bottom = (0.62, 0.58) if ticks else (0.03, 0.06)
-        self.places.append(Place(axis, width, height, left, 0.72 if bar else 0.03, top, bottom, row))
+        self.places.append(Place(axis, width, height, left, 0.72 if bar else 0.12 if ticks else 0.03, top, bottom, row))
         self.arrange(WIDE)
         return axis
 
@@ -78,7 +79,8 @@ class Sheet(Figure):
         panels as large as still give as few."""
         counts = {scale: len(self._rows(width, scale)) for scale in SCALES}
         fewest = counts[1.0] if width < WIDE else min(counts.values())
-        scale = max(scale for scale, count in counts.items() if count <= fewest)
+        most = max(SCALES) if width < WIDE else LARGEST
+        scale = max(scale for scale, count in counts.items() if count <= fewest and scale <= most)
         rows = self._rows(width, scale)
         tops = [max(place.top for place, _ in row) for row in rows]  # so that the images of a row begin at one height
         heights = [
