@@ -4,7 +4,7 @@ python benchmarks/edges.py [--threads N] [--rounds N] [--seconds process] [magni
 
 magnitude  Sobel's gradient magnitude of 512 x 512, 1080p and 4K: float32, and uint8 in (float32 out)
 detector   gradient, thinning and hysteresis of 1080p
-gpu        images per second at 1080p, where there is a GPU
+gpu        images per second at 1080p, 8 at a time, where there is a GPU (edges_gpu.py)
 
 All ways take turns, round by round, with the same number of threads. `--seconds process` counts processor time, which
 says more than the clock on a machine that others use too; with several threads it adds them up. The floor is the time
@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from edges_gpu import gpu
 from rich.progress import track
 from tables import console, print_machine, print_rounds
 from torch import Tensor
@@ -128,28 +129,6 @@ def take_turns(title: str, ways: dict[str, Callable], rounds: int, clock: Callab
     print_rounds(title, seconds, images, reference=next(iter(ways)))
 
 
-def gpu(rounds: int) -> None:
-    if not torch.cuda.is_available():
-        console.print("gpu: there is none here")
-        return
-    image = scene(1080, 1920, batch=8).cuda()
-    ways = {
-        "magnitude, eager": Gradient(bank("sobel")).cuda().magnitude,
-        "magnitude, compiled": Gradient(bank("sobel")).cuda().compiled().magnitude,
-        "sobel, thinned, hysteresis": EdgeDetector("sobel", low=0.05, high=0.1).cuda().thinned,
-        "sobel, thinned, hysteresis, compiled": EdgeDetector("sobel", low=0.05, high=0.1).cuda().compiled().thinned,
-    }
-    for name, way in ways.items():
-        for _ in range(3):
-            way(image)
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        for _ in range(rounds):
-            way(image)
-        torch.cuda.synchronize()
-        console.print(f"{name}: {rounds * len(image) / (time.perf_counter() - start):.0f} images/s at 1080p")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=["magnitude", "detector", "gpu"])
@@ -173,7 +152,7 @@ def main() -> None:
     if "detector" in options.parts:
         take_turns("detector, 1080p", detectors(scene(1080, 1920)), options.rounds, clock)
     if "gpu" in options.parts:
-        gpu(options.rounds)
+        gpu(scene(1080, 1920, batch=8), options.rounds, rival("kornia"))
 
 
 if __name__ == "__main__":

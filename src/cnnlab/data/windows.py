@@ -20,6 +20,9 @@ class Drawn:
     image_CHW: Tensor
     share_HW: Tensor
 
+    def to(self, device: torch.device) -> "Drawn":
+        return Drawn(self.stem, self.image_CHW.to(device), self.share_HW.to(device))
+
 
 def share_of(boundaries_AHW: Tensor, slack: int) -> Tensor:
     """(H, W) uint8: the share of the annotators, 255 for all, with a boundary at most `slack` pixels away.

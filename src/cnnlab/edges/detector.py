@@ -80,13 +80,16 @@ class EdgeDetector(nn.Module):
             raise ValueError("texture needs a bank of gradients and colour=tensor, which adds up channels of any kind")
 
         self._fast: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]] | None = None
+        self._stays: Callable[..., Tensor] = largest_along
 
     def compiled(self) -> "EdgeDetector":
-        """Itself, with the measuring of `thinned` compiled by torch, the first time for each size of image.
+        """Itself, with the measuring of `thinned`, and the thinning of whole fields where it is done so (on a GPU),
+        compiled by torch, the first time for each size of image.
 
-        Compiling `thinned` as a whole would measure each pixel anew for each of its neighbours.
+        Compiling both as one would measure each pixel anew for each of its neighbours.
         """
         self._fast = torch.compile(self._measured, fullgraph=True)
+        self._stays = torch.compile(largest_along, fullgraph=True)
         return self
 
     @property
@@ -142,9 +145,10 @@ class EdgeDetector(nn.Module):
         if walkable(strength, dy, dx, tie):
             thin = thinned_by_places((strength, dy, dx), tie, damped, self._least, limits)
         else:
-            thin = torch.where(largest_along(strength, dy, dx, tie, self._least), damped, 0)
+            thin = torch.where(self._stays(strength, dy, dx, tie, self._least), damped, 0)
             if limits is not None:
-                thin = torch.where(hysteresis(thin, *thresholds(thin, *limits)), thin, 0)
+                levels = limits[1:] if limits[0] == "absolute" else thresholds(thin, *limits)
+                thin = torch.where(hysteresis(thin, *levels), thin, 0)
         return thin.to(image_BCHW.dtype) if image_BCHW.is_floating_point() else thin
 
     @property
