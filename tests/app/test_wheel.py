@@ -24,7 +24,8 @@ def test_the_wheel_carries_its_configs_and_trains_in_an_empty_folder(tmp_path: P
     }
     assert packed == {path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml")}
     entry_points = next((tmp_path / "site").glob("*.dist-info/entry_points.txt")).read_text()
-    assert "cnnlab-train = cnnlab.app.programs:train" in entry_points
+    for program in (ROOT / "scripts").glob("*.py"):
+        assert f"cnnlab-{program.stem.replace('_', '-')} = cnnlab.app.programs:{program.stem}" in entry_points
 
     (tmp_path / "empty").mkdir()
     program = "import sys; from cnnlab.app.programs import train; sys.argv[0] = 'cnnlab-train'; train()"
