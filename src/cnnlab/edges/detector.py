@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
 from cnnlab.edges.colour import COLOURS, SPACES, brightness, combined, companded, in_space, principal, products
-from cnnlab.edges.edgels import thinned_by_places
+from cnnlab.edges.edgels import Limits, spread, thinned_by_places
 from cnnlab.edges.energy import OrientedEnergy
+from cnnlab.edges.fused import fusible, small_taps, walked
 from cnnlab.edges.gradient import Gradient
 from cnnlab.edges.hysteresis import hysteresis
 from cnnlab.edges.strips import by_strips
@@ -137,19 +138,38 @@ class EdgeDetector(nn.Module):
         strength before the surround damps it.
         """
         image = accepted(image_BCHW)
+        thin = self._thinned_fused(image) if self._is_plain and fusible(image, self.kernels) else self._thinned(image)
+        return thin.to(image_BCHW.dtype) if image_BCHW.is_floating_point() else thin
+
+    def _thinned_fused(self, image_B1HW: Tensor) -> Tensor:
+        taps = small_taps(self.kernels)
+        assert taps is not None
+        found = walked(self._padded(image_B1HW), image_B1HW, taps, self._least)
+        dtype = torch.promote_types(image_B1HW.dtype, torch.float32)
+        return spread(found, torch.zeros(image_B1HW.shape, dtype=dtype), self._limits)
+
+    def _thinned(self, image: Tensor) -> Tensor:
         strength, dy, dx = self._fields(self._padded(image))
         tie = image if image.shape[1] == 1 else brightness(as_float(image))
         damped = strength * damping(strength, self.surround, self.surround_radius) if self.surround else strength
-        limited = self.thresholds != "absolute" or self.low is not None
-        limits = (self.thresholds, self.low, self.high) if limited else None
+        limits = self._limits
         if walkable(strength, dy, dx, tie):
-            thin = thinned_by_places((strength, dy, dx), tie, damped, self._least, limits)
-        else:
-            thin = torch.where(self._stays(strength, dy, dx, tie, self._least), damped, 0)
-            if limits is not None:
-                levels = limits[1:] if limits[0] == "absolute" else thresholds(thin, *limits)
-                thin = torch.where(hysteresis(thin, *levels), thin, 0)
-        return thin.to(image_BCHW.dtype) if image_BCHW.is_floating_point() else thin
+            return thinned_by_places((strength, dy, dx), tie, damped, self._least, limits)
+        thin = torch.where(self._stays(strength, dy, dx, tie, self._least), damped, 0)
+        if limits is None:
+            return thin
+        levels = limits[1:] if limits[0] == "absolute" else thresholds(thin, *limits)
+        return torch.where(hysteresis(thin, *levels), thin, 0)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the strength is the gradient's length and nothing else."""
+        return not (self.root or self.surround or self.texture_weight)
+
+    @property
+    def _limits(self) -> Limits | None:
+        limited = self.thresholds != "absolute" or self.low is not None
+        return (self.thresholds, self.low, self.high) if limited else None
 
     @property
     def _least(self) -> float:

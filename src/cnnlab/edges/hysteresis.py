@@ -12,6 +12,7 @@ from torch import Tensor
 from cnnlab.edges.compiled import COMPILED, compiled
 
 Threshold = float | Tensor
+WEAK, STAYS = np.uint8(1), np.uint8(2)
 _JUMPS = 4  # pointers double as often in a round
 
 
@@ -50,44 +51,42 @@ def labelled(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
 
 
 def flooded(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
-    level_HW = np.ascontiguousarray(weak_HW.astype(np.uint8) + (weak_HW & strong_HW))
-    reached_HW = np.zeros(level_HW.shape, np.uint8)
-    follow(level_HW, np.flatnonzero(weak_HW), np.uint8(1), np.uint8(2), reached_HW)
+    place_N = np.flatnonzero(weak_HW)
+    reached_HW = np.zeros(weak_HW.shape, np.uint8)
+    follow(place_N, strong_HW.reshape(-1)[place_N].astype(np.uint8) + np.uint8(1), np.uint8(1), np.uint8(2), reached_HW)
     return reached_HW > 0
 
 
 @compiled
-def follow(strength_HW: np.ndarray, place_N: np.ndarray, low: float, high: float, joined_HW: np.ndarray) -> None:
-    """Writes into `joined`, full of 0, the strengths that stay of those at the places y * W + x; all others count as 0.
+def follow(place_N: np.ndarray, value_N: np.ndarray, low: float, high: float, joined_HW: np.ndarray) -> None:
+    """Writes into `joined`, full of 0, the values that stay of those at the places y * W + x, in order; others are 0.
 
-    The places are in order. `weak` has a row of nothing above and below, and a column that ends each row and is before
-    the next one; `spot` is a place there.
+    `state` has a row of nothing above and below, and a column that ends each row and is before the next one, so that
+    no neighbour must be asked whether it is inside; `spot` is a place there.
     """
-    height, width = strength_HW.shape
-    strength_N, joined_N = strength_HW.reshape(-1), joined_HW.reshape(-1)
-    weak_n, spot_N, y = np.zeros((height + 2) * (width + 1) + 1, np.bool_), np.empty_like(place_N), 0
+    height, width = joined_HW.shape
+    state_n, joined_N = np.zeros((height + 2) * (width + 1) + 1, np.uint8), joined_HW.reshape(-1)
+    spot_N, waiting_N, count, y = np.empty_like(place_N), np.empty(len(place_N) + 1, np.int64), 0, 0
     for index, place in enumerate(place_N):
         while place >= (y + 1) * width:
             y += 1
-        spot_N[index] = place + y + width + 2
-        weak_n[spot_N[index]] = strength_N[place] >= low
-    waiting = np.empty((len(place_N) + 1, 2), np.int64)
-    for start, start_spot in zip(place_N, spot_N):  # noqa: B905, numba knows no `strict`
-        if not (strength_N[start] >= high and weak_n[start_spot]):
-            continue
-        weak_n[start_spot] = False
-        waiting[0, 0], waiting[0, 1], count = start, start_spot, 1
-        while count:
-            count -= 1
-            place, spot = waiting[count]
-            joined_N[place] = strength_N[place]
-            for down in (-1, 0, 1):
-                for right in (-1, 0, 1):
-                    near = spot + down * (width + 1) + right
-                    if weak_n[near]:
-                        weak_n[near] = False
-                        waiting[count, 0], waiting[count, 1] = place + down * width + right, near
-                        count += 1
+        spot = place + y + width + 2
+        weak, strong = value_N[index] >= low, (value_N[index] >= low) & (value_N[index] >= high)
+        spot_N[index], waiting_N[count] = spot, spot
+        state_n[spot] = weak * WEAK + strong * WEAK
+        count += strong
+    while count:
+        count -= 1
+        spot = waiting_N[count]
+        for line in (spot - width - 1, spot, spot + width + 1):
+            for near in (line - 1, line, line + 1):
+                if state_n[near] == WEAK:
+                    state_n[near] = STAYS
+                    waiting_N[count] = near
+                    count += 1
+    for index, spot in enumerate(spot_N):
+        if state_n[spot] == STAYS:
+            joined_N[place_N[index]] = value_N[index]
 
 
 def joined_on_device(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:

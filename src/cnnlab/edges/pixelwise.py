@@ -14,7 +14,10 @@ from torch import Tensor
 
 from cnnlab.edges.compiled import compiled
 
+WHITE = {torch.uint8: 255, torch.float32: 1, torch.float64: 1}
 _ROWS = 64  # so few at least for each thread
+NO, YES, ASK = np.uint8(0), np.uint8(1), np.uint8(2)  # ASK is one more than YES
+ASKS = np.uint64(0x0202020202020202)  # in any of eight verdicts
 
 
 def places_along(
@@ -25,10 +28,9 @@ def places_along(
     fields = [field.detach().contiguous()[:, 0].numpy() for field in (strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW)]
     strength_BHW, dy_BHW, dx_BHW, tie_BHW = fields
     kind = strength_BHW.dtype.type
-    white_1 = np.full(1, 255 if tie_B1HW.dtype == torch.uint8 else 1, kind)
-    height = strength_B1HW.shape[-2]
-    strips = max(1, min(torch.get_num_threads(), height // _ROWS))
-    ends = [height * strip // strips for strip in range(strips + 1)]
+    white_1 = np.full(1, WHITE[tie_B1HW.dtype], kind)
+    ends = cut(strength_B1HW.shape[-2])
+    strips = len(ends) - 1
     jobs = [
         (strength_BHW[index], (dy_BHW[index], dx_BHW[index]), (tie_BHW[index], white_1, tied), kind(least), top, bottom)
         for index in range(len(strength_B1HW))
@@ -39,6 +41,12 @@ def places_along(
     with ThreadPoolExecutor(strips) as threads:
         found = list(threads.map(lambda job: places_in_rows(*job), jobs))
     return [np.concatenate(found[start : start + strips]) for start in range(0, len(found), strips)]
+
+
+def cut(height: int) -> list[int]:
+    """Where the rows of an image are cut, a part for each thread; its ends too."""
+    strips = max(1, min(torch.get_num_threads(), height // _ROWS))
+    return [height * strip // strips for strip in range(strips + 1)]
 
 
 @compiled
@@ -89,32 +97,36 @@ def tie_agrees(
 
 @compiled
 def look(
-    strength_HW: np.ndarray, dy_HW: np.ndarray, dx_HW: np.ndarray, y: int, least: float, maybe_W: np.ndarray
+    strength_HW: np.ndarray, dy_HW: np.ndarray, dx_HW: np.ndarray, y: int, least: float, verdict_W: np.ndarray
 ) -> None:
-    """Which pixels of row y may be candidates by rule 1. Without branches, so that it is compiled to vectors.
+    """Rule 1 for row y: NO, YES, or ASK: equal to an end, or at the border. Without branches: compiled to vectors.
 
-    A pixel is weaker than the interpolated strength if it is weaker than both strengths in between which that lies.
-    The first and the last pixel of a row, and those of the first and last row, are left to the second look.
+    The interpolation is that of `ends`, with the neighbours chosen by the octant of the normal.
     """
     height, width = strength_HW.shape
     if y in (0, height - 1):
-        maybe_W[:width] = (strength_HW[y] > 0) & (strength_HW[y] >= least)
+        verdict_W[:width] = ((strength_HW[y] > 0) & (strength_HW[y] >= least)) * ASK
         return
     above, here, below = strength_HW[y - 1], strength_HW[y], strength_HW[y + 1]
     dy_W, dx_W = dy_HW[y], dx_HW[y]
-    for x in (0, width - 1):
-        maybe_W[x] = (here[x] > 0) & (here[x] >= least)
+    one, half = here.dtype.type(1), here.dtype.type(0.5)
     for x in range(1, width - 1):
         middle, tall, broad = here[x], abs(dy_W[x]), abs(dx_W[x])
-        falling = (dy_W[x] > 0) == (dx_W[x] > 0)
-        south_east, north_west = middle >= below[x + 1], middle >= above[x - 1]
-        south_west, north_east = middle >= below[x - 1], middle >= above[x + 1]
-        right = (middle >= here[x + 1]) | (falling & south_east) | (~falling & north_east)
-        left = (middle >= here[x - 1]) | (falling & north_west) | (~falling & south_west)
-        down = (middle >= below[x]) | (falling & south_east) | (~falling & south_west)
-        up = (middle >= above[x]) | (falling & north_west) | (~falling & north_east)
-        level, steep = (broad >= tall) & right & left, (tall > broad) & down & up
-        maybe_W[x] = (middle > 0) & (middle >= least) & (level | steep)
+        steep, falling = tall > broad, (dy_W[x] > 0) == (dx_W[x] > 0)
+        north_west, north, north_east = above[x - 1], above[x], above[x + 1]
+        south_west, south, south_east = below[x - 1], below[x], below[x + 1]
+        west, east = here[x - 1], here[x + 1]
+        longer = max(tall, broad)
+        share = min(tall, broad) / (longer if longer > 0 else one)
+        start, end = south if steep else east, south_east if falling else (south_west if steep else north_east)
+        ahead = start + share * (end - start) if share < half else end - (end - start) * (one - share)
+        start, end = north if steep else west, north_west if falling else (north_east if steep else south_west)
+        behind = start + share * (end - start) if share < half else end - (end - start) * (one - share)
+        stands = (middle > 0) & (middle >= least) & ~((middle < ahead) | (middle < behind))
+        level = (middle == ahead) | (middle == behind)
+        verdict_W[x] = stands * (YES + level)
+    for x in (0, width - 1):
+        verdict_W[x] = ((here[x] > 0) & (here[x] >= least)) * ASK
 
 
 @compiled
@@ -137,36 +149,54 @@ def outdone(
 
 
 @compiled
+def is_candidate(
+    strength_HW: np.ndarray,
+    normals: tuple[np.ndarray, np.ndarray],
+    ties: tuple[np.ndarray, np.ndarray, bool],
+    y: int,
+    x: int,
+    nine_9: np.ndarray,
+) -> bool:
+    """Rule 1 in full, for a pixel at the border or as strong as an end of its normal."""
+    middle, normal = strength_HW[y, x], (normals[0][y, x], normals[1][y, x])
+    ahead, behind = ends(nine(strength_HW, nine_9.dtype.type(1), y, x, nine_9), 3, 4, normal[0], normal[1])
+    if (middle < ahead) | (middle < behind):
+        return False
+    if not ((middle == ahead) | (middle == behind)):
+        return True
+    tie_HW, white_1, tied = ties
+    return tie_agrees(nine(tie_HW, white_1[0], y, x, nine_9), tied, normal, middle == ahead, middle == behind)
+
+
+@compiled
 def candidates_of_row(
     strength_HW: np.ndarray,
     normals: tuple[np.ndarray, np.ndarray],
     ties: tuple[np.ndarray, np.ndarray, bool],
     y: int,
-    maybe_W: np.ndarray,
+    verdict_W: np.ndarray,
     nine_9: np.ndarray,
     x_N: np.ndarray,
 ) -> int:
-    """Rule 1 for those that may be candidates: writes where they are in row y, and says how many."""
-    (height, width), (tie_HW, white_1, tied) = strength_HW.shape, ties
-    strength_N, dy_W, dx_W, count = strength_HW.reshape(-1), normals[0][y], normals[1][y], 0
-    one = nine_9.dtype.type(1)
-    some = 0
-    for eight in np.flatnonzero(maybe_W.view(np.uint64)):  # without branches, as in `ends`
-        for x in range(8 * eight, 8 * eight + 8):
-            x_N[some] = x
-            some += maybe_W[x]
-    for x in x_N[:some]:
-        if 0 < y < height - 1 and 0 < x < width - 1:
-            ahead, behind = ends(strength_N, width, y * width + x, dy_W[x], dx_W[x])
-        else:
-            ahead, behind = ends(nine(strength_HW, one, y, x, nine_9), 3, 4, dy_W[x], dx_W[x])
-        middle = strength_N[y * width + x]
-        agrees = not ((middle < ahead) | (middle < behind))
-        if agrees & ((middle == ahead) | (middle == behind)):
-            around_9 = nine(tie_HW, white_1[0], y, x, nine_9)
-            agrees = tie_agrees(around_9, tied, (dy_W[x], dx_W[x]), middle == ahead, middle == behind)
-        x_N[count] = x
-        count += agrees
+    """Rule 1 for row y, after its verdicts: writes where the candidates are, and says how many.
+
+    What is asked for is settled first; the many are gathered without branches, eight at a time.
+    """
+    eight_W, some, asked = verdict_W.view(np.uint64), 0, np.uint64(0)
+    for index, eight in enumerate(eight_W):
+        x_N[some] = 8 * index
+        some += eight != 0
+        asked |= eight & ASKS
+    if asked:
+        for start in x_N[:some]:
+            for x in range(start, start + 8):
+                if verdict_W[x] == ASK:
+                    verdict_W[x] = is_candidate(strength_HW, normals, ties, y, x, nine_9)
+    start_N, count = x_N[:some].copy(), 0
+    for start in start_N:
+        for x in range(start, start + 8):
+            x_N[count] = x
+            count += verdict_W[x]
     return count
 
 
@@ -183,12 +213,12 @@ def places_in_rows(
     (dy_HW, dx_HW), (height, width) = normals, strength_HW.shape
     first, last = max(top - 1, 0), min(bottom + 1, height)
     candidate_hw = np.zeros((last - first + 2, width + 2), np.bool_)
-    maybe_W, nine_9 = np.zeros(-(-width // 8) * 8, np.uint8), np.empty(9, strength_HW.dtype)
+    verdict_W, nine_9 = np.zeros(-(-width // 8) * 8, np.uint8), np.empty(9, strength_HW.dtype)
     x_N, end_h = np.empty((last - first) * width + 8, np.int32), np.zeros(last - first + 1, np.int64)
     for y in range(first, last):
-        look(strength_HW, dy_HW, dx_HW, y, least, maybe_W)
+        look(strength_HW, dy_HW, dx_HW, y, least, verdict_W)
         start, candidate_w = end_h[y - first], candidate_hw[y - first + 1]
-        count = candidates_of_row(strength_HW, normals, ties, y, maybe_W, nine_9, x_N[start:])
+        count = candidates_of_row(strength_HW, normals, ties, y, verdict_W, nine_9, x_N[start:])
         end_h[y - first + 1] = start + count
         for x in x_N[start : start + count]:
             candidate_w[x + 1] = True
