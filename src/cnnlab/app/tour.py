@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
-from cnnlab.app.many import shown
+from cnnlab.app.many import shown, torch_threads
 from cnnlab.app.pictures import save
 from cnnlab.app.runs import find_run, recorded
 from cnnlab.app.tour_networks import first_layers
@@ -37,7 +37,8 @@ def run(config: DictConfig, folder: Path) -> int:
     photograph(config.image)
     image = str(Path(config.image).expanduser().absolute()) if config.image else None
     record = RunRecord(folder, photograph=name_of(image), runs=[str(one) for one in runs], seed=config.seed)
-    with recorded(record, folder):
+    # One thread: most of the work is drawing, and what isn't is small. Two take half as much time again in all.
+    with recorded(record, folder), torch_threads(1):
         setup = setup_lines(image, runs, folder / "runs", config.epochs, config.seed)
         names: dict[str, Any] = {}
         parts = [part for step in STEPS for part in step.parts]

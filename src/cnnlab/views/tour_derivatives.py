@@ -81,7 +81,7 @@ def accuracy_figure(measured: Sequence[Measured]) -> Sheet:
     axis.legend(fontsize=TEXT - 1, frameon=False, loc="upper center")
     axis = sheet.panel(5.3, 3.1, "how far from the truth,\nfor smaller and smaller h", ticks=True)
     _plain(axis, "h", "error")
-    axis.set(xscale="log", yscale="log", ylim=(3e-15, 3))
+    axis.set(xscale="log", yscale="log", ylim=(3e-17, 3))
     axis.grid(color=RULE, linewidth=0.7)
     for one, colour in zip(measured, MARKS, strict=False):
         words = {3: "three", 5: "five", 7: "seven"}.get(one.taps, str(one.taps))
@@ -92,14 +92,14 @@ def accuracy_figure(measured: Sequence[Measured]) -> Sheet:
         axis.annotate(
             f"h = {scientific(one.best)}",
             (one.best, least),
-            xytext=(-8, -13),
+            xytext=(-2, -14),
             textcoords="offset points",
             fontsize=TEXT - 1.5,
             color=colour,
-            ha="center",
+            ha="right",
         )
-    axis.text(5e-12, 8e-4, "rounding", fontsize=TEXT, color=SOFT)
-    axis.legend(fontsize=TEXT - 1, frameon=False, loc="upper center")
+    axis.text(3e-11, 3e-4, "rounding", fontsize=TEXT, color=SOFT)
+    axis.legend(fontsize=TEXT - 1.5, frameon=False, loc="lower left")
     told = "; ".join(
         f"with {one.taps} points as h to the power {one.slope:.2f}, until rounding takes over at h = "
         f"{scientific(one.best)}, where the error is {scientific(float(one.error.min()))}"

@@ -38,6 +38,11 @@ class Place(NamedTuple):
     top: float
     bottom: float
     first: bool
+    chart: bool
+
+    def tall(self, fit: float) -> float:
+        """Its axes' height at this scale. A chart that has to be narrower stays as high as it is."""
+        return self.height * (max(1.0, fit) if self.chart else fit)
 
 
 class Sheet(Figure):
@@ -69,8 +74,10 @@ class Sheet(Figure):
             axis.set(xticks=[], yticks=[])
         lines = title.count("\n") + 1 if title else 0
         top = lines * LINE + 0.13 + above
-        left, bottom = (0.62, 0.58) if ticks else (0.03, 0.06)
-        self.places.append(Place(axis, width, height, left, 0.72 if bar else 0.12 if ticks else 0.03, top, bottom, row))
+        left, bottom = (0.74, 0.58) if ticks else (0.03, 0.06)
+        self.places.append(
+            Place(axis, width, height, left, 0.72 if bar else 0.12 if ticks else 0.03, top, bottom, row, ticks)
+        )
         self.arrange(WIDE)
         return axis
 
@@ -84,8 +91,7 @@ class Sheet(Figure):
         rows = self._rows(width, scale)
         tops = [max(place.top for place, _ in row) for row in rows]  # so that the images of a row begin at one height
         heights = [
-            top + max(place.height * fit + place.bottom for place, fit in row)
-            for top, row in zip(tops, rows, strict=True)
+            top + max(place.tall(fit) + place.bottom for place, fit in row) for top, row in zip(tops, rows, strict=True)
         ]
         total = sum(heights) + GAP / 2 * max(0, len(heights) - 1) + 0.06
         self.set_size_inches(width, total)
@@ -93,7 +99,7 @@ class Sheet(Figure):
         for row, top, height in zip(rows, tops, heights, strict=True):
             x = 0.0
             for place, fit in row:
-                w, h = place.width * fit, place.height * fit
+                w, h = place.width * fit, place.tall(fit)
                 place.axis.set_position(((x + place.left) / width, (y - top - h) / total, w / width, h / total))
                 x += place.left + w + place.right + GAP
             y -= height + GAP / 2
