@@ -76,6 +76,9 @@ def test_planted_kernels_in_a_bare_file_are_named(here: Callable, tmp_path: Path
         ("receptive_fields", ("channels=none",), "channels"),
         ("receptive_fields", ("image=nothing.jpg",), "there is no file nothing.jpg"),
         ("receptive_fields", ("image=text.jpg",), "can't be read"),
+        ("receptive_fields", ("images=nowhere",), "there is no folder nowhere"),
+        ("kernels", ("model=edge_init", "images=empty"), "no images in empty"),
+        ("kernels", ("model=edge_init", "images=bad"), "none of the 1 files of bad"),
         ("kernels", (), "give one of run=FOLDER, model=NAME, file=PATH; got none"),
         ("kernels", ("run=a", "file=b"), "got run, file"),
         ("kernels", ("file=text.jpg", "layer=a"), "no readable state_dict"),
@@ -86,6 +89,9 @@ def test_planted_kernels_in_a_bare_file_are_named(here: Callable, tmp_path: Path
 )
 def test_a_mistake_is_one_message(here: Callable, program: str, arguments: tuple[str, ...], words: str) -> None:
     Path("text.jpg").write_text("not a picture")
+    for folder in ("empty", "bad"):
+        Path(folder).mkdir()
+    Path("bad", "text.jpg").write_text("not a picture")
     torch.save({"features.0.weight": torch.rand(2, 1, 3, 3)}, "w.pt")
     outcome = here(*arguments, program=program)
     assert outcome.status == 2

@@ -54,6 +54,41 @@ def test_a_deeper_layer_has_responses_patches_and_images_too(here: Callable, fin
     assert not [name for name in names if name.startswith("responses_")]
 
 
+@pytest.mark.parametrize("of", ["run", "model"])
+def test_the_patches_come_from_a_folder_of_ones_own(here: Callable, finished: Path, tmp_path: Path, of: str) -> None:
+    """All photographs are of one colour but for a white square in one, so every patch with an edge is from there."""
+    folder = tmp_path / "photographs" / "some"
+    folder.mkdir(parents=True)
+    for number, shade in enumerate((40, 120, 200)):
+        picture = Image.new("RGB", (30, 24), (shade, shade, shade))
+        if number == 1:
+            picture.paste((255, 255, 255), (9, 6, 21, 18))
+        picture.save(folder / f"{number}.png")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    what = (f"run={finished}",) if of == "run" else ("model=edge_init", "size=16", "channels=1")
+    outcome = here(*what, f"images={folder.parent}", "units=2", "steps=3", program="kernels")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "1 files of" in outcome.out
+    assert "broken.jpg can't be read" in " ".join(outcome.out.split())
+    assert (outcome.folder / "figures" / "patches.png").is_file()
+
+
+def test_the_images_of_a_folder_are_read_in_order_and_a_draw_of_them_is_the_seeds(tmp_path: Path) -> None:
+    from omegaconf import OmegaConf
+
+    from cnnlab.app.subject import _own_images
+
+    for number in range(12):
+        Image.new("L", (8, 8), 20 * number).save(tmp_path / f"{number}.png")
+    config = {"image": None, "images": str(tmp_path), "inputs": 12, "seed": 0}
+    every = _own_images(OmegaConf.create(config), 1, (8, 8))
+    torch.testing.assert_close(every[:, 0, 0, 0] * 255, 20.0 * torch.arange(12))
+    some, same, other = (_own_images(OmegaConf.create(config | {"inputs": 5, "seed": s}), 1, (8, 8)) for s in (0, 0, 1))
+    assert some.equal(same)
+    assert not some.equal(other)
+    assert len(some) == 5
+
+
 def test_early_layers_see_more_and_more(finished: Path) -> None:
     looked = subject(finished)
     fields = receptive_fields(looked.network, (1, 32, 32))

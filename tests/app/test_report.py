@@ -97,17 +97,28 @@ def test_a_run_that_was_not_tested_never_reads_the_test_split(copy: Path, monkey
     assert set(asked) == {"fit"}
 
 
-def test_the_frames_are_the_snapshots_on_one_scale_and_the_cosines_start_at_one(page: RunPage, finished: Path) -> None:
+def test_the_frames_are_the_snapshots_each_on_its_scale_and_the_cosines_start_at_one(
+    page: RunPage, finished: Path
+) -> None:
     shown, snapshots = page.kernels, read_snapshots(finished / "kernels")
     assert shown["epochs"] == sorted(snapshots)
-    assert shown["limit"] == pytest.approx(max(float(k.mean(1).abs().max()) for k in snapshots.values()))
-    for epoch, frame in zip(shown["epochs"], shown["frames"], strict=True):
-        drawn = numbers(frame, np.int8).astype(float) / 127 * shown["limit"]
+    assert shown["common"], "the kernels of this run hardly grow"
+    for epoch, frame, limit in zip(shown["epochs"], shown["frames"], shown["limits"], strict=True):
+        drawn = numbers(frame, np.int8).astype(float) / 127 * limit
         expected = snapshots[epoch].mean(1).flatten().numpy()
-        np.testing.assert_allclose(drawn, expected, atol=shown["limit"] / 127 / 2 + 1e-6)
+        assert limit == pytest.approx(float(np.abs(expected).max()))
+        np.testing.assert_allclose(drawn, expected, atol=limit / 127 / 2 + 1e-6)
     assert shown["cosines"][0] == [1.0] * len(shown["rows"])
     assert shown["names"][:2] == ["sobel_dy", "sobel_dx"]
     assert [row["kept"] for row in shown["rows"]] == pytest.approx(shown["cosines"][-1], abs=1e-4)
+
+
+def test_where_weights_explode_the_start_is_kept_as_finely_as_the_end_and_has_a_scale_of_its_own() -> None:
+    start = torch.randn(8, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    shown = kernels({0: start, 1: 1e4 * start}, None, 300_000)
+    assert not shown["common"]
+    assert shown["frames"][0] == shown["frames"][1]
+    assert shown["limits"][1] == pytest.approx(1e4 * shown["limits"][0])
 
 
 def test_many_large_kernels_of_many_epochs_keep_to_their_share_of_the_page() -> None:

@@ -167,6 +167,35 @@ def test_the_slider_changes_the_kernels_and_at_the_start_they_are_the_initial_on
     assert slider.get_attribute("aria-valuetext") == "after epoch 2"
 
 
+def test_exploding_weights_are_shown_on_a_scale_an_epoch_and_on_one_for_all_if_asked(
+    page: Callable, gathered: RunPage
+) -> None:
+    grown = [limit * 100**number for number, limit in enumerate(gathered.kernels["limits"])]
+    browser = page(replace(gathered, kernels={**gathered.kernels, "limits": grown, "common": False}))
+    ends, own = browser.find_element("css selector", ".bar .high"), pictures(browser, ".tiles .before")
+    assert float(ends.text) == pytest.approx(grown[-1], rel=0.05)
+    assert "a colour scale of its own" in browser.find_element("css selector", ".kernels .which").text
+    common = browser.find_element("css selector", "input.common")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", common)
+    common.click()
+    assert len(set(pictures(browser, ".tiles .before"))) == 1, "beside the last epoch, the start is blank"
+    assert pictures(browser, ".tiles .before") != own
+    assert "One colour scale" in browser.find_element("css selector", ".kernels .which").text
+
+
+def test_on_paper_the_fields_stand_beside_each_other_without_controls(page: Callable) -> None:
+    browser = page(width=PHONE)
+    columns = "return getComputedStyle(document.querySelector('.stage')).gridTemplateColumns.split(' ').length"
+    assert browser.execute_script(columns) == 1
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert browser.execute_script(columns) == 2
+        hidden = ("nav", ".controls", ".play", "input[type=range]", ".bar label")
+        assert not [one for one in hidden if browser.find_element("css selector", one).is_displayed()]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 @pytest.mark.parametrize("column", [3, 5, 6, 10])
 def test_a_click_on_a_head_sorts_the_table_and_a_second_one_turns_it_round(page: Callable, column: int) -> None:
     browser = page()

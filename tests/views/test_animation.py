@@ -1,10 +1,11 @@
-"""The film of the kernels: every epoch on one scale, as a GIF always and as MP4 where ffmpeg is."""
+"""The film of the kernels: one scale, or one an epoch where weights explode; a GIF, and an MP4 where ffmpeg is."""
 
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -30,6 +31,24 @@ def test_the_film_has_a_frame_an_epoch_and_they_differ(tmp_path: Path, channels:
             frames.append(film.convert("RGB").tobytes())
         assert film.info.get("loop") == 0
     assert len(set(frames)) == 4
+
+
+@pytest.mark.parametrize(("growth", "pale"), [(3.0, True), (1000.0, False)])
+def test_the_start_stays_visible_where_weights_explode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, growth: float, pale: bool
+) -> None:
+    """The first frame is paler than the last where both have one scale, else its colours are as strong."""
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    start = torch.zeros(1, 1, 3, 3)
+    start[0, 0, 1, 1] = 1.0
+    kernel_animation({0: start, 1: growth * start}, tmp_path / "kernels.gif")
+    strongest = []
+    with Image.open(tmp_path / "kernels.gif") as film:
+        for index in (0, 1):
+            film.seek(index)
+            kernel_HWC = np.asarray(film.convert("RGB")).astype(int)[:, :70]  # left of the colour bar
+            strongest.append(int((255 - kernel_HWC).sum(axis=2)[40:].max()))  # below the heading
+    assert (strongest[0] < 0.9 * strongest[1]) == pale
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed: apt-get install ffmpeg")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cnnlab.filters.drift import drift
 from cnnlab.filters.identify import identify, null
 from cnnlab.filters.properties import properties
+from cnnlab.views.animation import uneven
 from cnnlab.views.kernel_pages import called
 
 SHOWN = 64  # kernels
@@ -21,9 +22,11 @@ FRAMES = 61  # epochs
 
 def kernels(snapshots: dict[int, Tensor], names: list[str] | None, largest: int) -> dict[str, Any]:
     """epochs, total (kernels of the layer; the first SHOWN are here), size (h, w), channels, names (or None),
-    limit: the largest weight (mean over channels) of all epochs, so the end of the colour scale.
-    frames: per epoch the kernels, mean over channels, as base64 of int8, 127 for `limit`; (K, h, w) in order.
-    colours: for three channels per epoch base64 of uint8 (K, h, w, 3), 128 for zero; else None.
+    limits: per epoch the largest weight (mean over channels). common: whether one scale, that ends at the largest of
+    `limits`, shows all epochs; where they are `uneven`, some epochs would be blank.
+    frames: per epoch the kernels, mean over channels, as base64 of int8, 127 for its limit; (K, h, w) in order.
+    colours: for three channels per epoch base64 of uint8 (K, h, w, 3), 128 for zero, 255 for its entry of `brightest`,
+    the largest weight of a channel; else None.
     cosines: per epoch the cosine of each kernel with itself at the first epoch. rows: the table, at the last.
 
     Takes fewer epochs where they would fill more than `largest` characters. ValueError for weights not finite.
@@ -36,17 +39,24 @@ def kernels(snapshots: dict[int, Tensor], names: list[str] | None, largest: int)
     epochs = _spread(sorted(snapshots), max(2, min(FRAMES, int(largest / per_epoch))))
     kernels_TKChw = torch.stack([snapshots[epoch][:SHOWN].float() for epoch in epochs])
     grey_TKhw = kernels_TKChw.mean(2)
-    limit = float(grey_TKhw.abs().max()) or 1.0
-    strongest = float(kernels_TKChw.abs().max()) or 1.0
+    limits = [float(grey_Khw.abs().max()) or 1.0 for grey_Khw in grey_TKhw]
+    brightest = [float(kernels_KChw.abs().max()) or 1.0 for kernels_KChw in kernels_TKChw]
     return {
         "epochs": epochs,
         "total": total,
         "size": list(one.shape[-2:]),
         "channels": one.shape[1],
         "names": names and names[:SHOWN],
-        "limit": limit,
-        "frames": [_text((grey_Khw / limit * 127).round().to(torch.int8)) for grey_Khw in grey_TKhw],
-        "colours": [_text(_colours(frame, strongest)) for frame in kernels_TKChw] if coloured else None,
+        "limits": limits,
+        "brightest": brightest,
+        "common": not uneven(limits),
+        "frames": [
+            _text((grey_Khw / limit * 127).round().to(torch.int8))
+            for grey_Khw, limit in zip(grey_TKhw, limits, strict=True)
+        ],
+        "colours": [_text(_colours(*pair)) for pair in zip(kernels_TKChw, brightest, strict=True)]
+        if coloured
+        else None,
         "cosines": [[_rounded(cosine) for cosine in changes[epoch].cosines] for epoch in epochs],
         "rows": table(snapshots[epochs[-1]][:SHOWN], names, changes[epochs[-1]].cosines),
         "null_95": null(*one.shape[-2:])[1],

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from omegaconf import DictConfig
+from rich.progress import track
 from torch import Tensor, nn
 
 from cnnlab.app.assemble import build_data, build_network
 from cnnlab.app.check import check
 from cnnlab.app.runs import find_checkpoint, find_run, load_weights, read_checkpoint, read_config
 from cnnlab.data.decode import decode
+from cnnlab.data.folder import SUFFIXES, image_files
 from cnnlab.nn.rebuilding import rebuild
 
 
@@ -77,10 +79,8 @@ def _of_run(config: DictConfig) -> Subject:
     trained = read_config(folder)
     check(trained, "cnnlab.app.train")
     channels, size = about["arguments"]["in_channels"], tuple(about["image_size"])
-    if config.image is None:
-        images_NCHW = _images_of(trained.data, config.inputs, config.seed)
-    else:
-        images_NCHW = fitted(photo(config.image, channels), size)[None]
+    own_NCHW = _own_images(config, channels, size)
+    images_NCHW = _images_of(trained.data, config.inputs, config.seed) if own_NCHW is None else own_NCHW
     mean_C11, std_C11 = (torch.tensor(about[name]).float()[:, None, None] for name in ("mean", "std"))
     return Subject(
         network.eval(), True, str(folder), images_NCHW, mean_C11, std_C11, list(about.get("class_names") or [])
@@ -103,16 +103,45 @@ def _of_model(config: DictConfig) -> Subject:
     for name in ("channels", "classes"):
         if not isinstance(config[name], int) or config[name] < 1:
             raise ValueError(f"{name}={config[name]}: a number from 1 on")
-    image_CHW = photo(config.image, config.channels)
-    shape = Shape(config.channels, config.classes, size, image_CHW)
+    images_NCHW = None if config.images is None else _own_images(config, config.channels, size)
+    photo_CHW = photo(config.image, config.channels) if images_NCHW is None else images_NCHW[0]
+    shape = Shape(config.channels, config.classes, size, photo_CHW)
+    if images_NCHW is None:
+        parts_NCHW = windows(photo_CHW, size, max(config.inputs, 1), config.seed)
+        images_NCHW = torch.cat([fitted(photo_CHW, size)[None], parts_NCHW])
     network, about = build_network(config.model, shape, config.seed)
-    images_NCHW = torch.cat(
-        [fitted(image_CHW, size)[None], windows(image_CHW, size, max(config.inputs, 1), config.seed)]
-    )
     mean_C11, std_C11 = (torch.tensor(about[name]).float()[:, None, None] for name in ("mean", "std"))
     published = bool(config.model.get("weights"))
     name = str(config.model.get("name", config.model._target_.split(".")[-1]))
     return Subject(network.eval(), published, name, images_NCHW, mean_C11, std_C11, shape.class_names)
+
+
+def _own_images(config: DictConfig, channels: int, size: tuple[int, int]) -> Tensor | None:
+    """(N, channels, height, width) of `image` and of up to `inputs` files below the folder `images`; None of neither.
+
+    Of a larger folder a draw from the seed. Files that can't be read are left out and named.
+    """
+    found = [] if config.image is None else [fitted(photo(config.image, channels), size)]
+    if config.images is None:
+        return torch.stack(found) if found else None
+    folder = Path(str(config.images)).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"images: there is no folder {folder}")
+    files = image_files(folder)
+    if not files:
+        raise ValueError(f"images: no images in {folder}; looked for {' '.join(SUFFIXES)}")
+    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(config.seed)).tolist()
+    broken: list[str] = []
+    for number in track(sorted(order[: max(config.inputs, 1)]), description="images", transient=True):
+        try:
+            found.append(fitted(photo(str(files[number]), channels), size))
+        except ValueError as error:
+            broken.append(str(error))
+    if broken:
+        print(f"{len(broken)} files of {folder} are left out; the first: {broken[0]}")
+    if not found:
+        raise ValueError(f"images: none of the {len(broken)} files of {folder} that were tried can be read")
+    return torch.stack(found)
 
 
 def photo(path: str | None, channels: int) -> Tensor:

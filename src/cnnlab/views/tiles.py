@@ -7,6 +7,7 @@ into the next one, since it is cut to the width it has.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from textwrap import fill
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -87,7 +88,8 @@ def tile_page(
     bar_axis = figure.add_axes((1 - 0.85 / width, 0.2 / height, 0.16 / width, (height - top - 0.35) / height))
     bar = figure.colorbar(ScalarMappable(norm, cmap), cax=bar_axis, extend="both" if cut else "neither")
     bar.ax.tick_params(labelsize=TEXT)
-    bar.set_label(label, fontsize=TEXT)
+    middle = 0.2 + (height - top - 0.35) / 2  # of the bar; its name is centred there, and reaches no further down
+    bar.set_label(fill(label, max(8, int(2 * middle / _CHARACTER))), fontsize=TEXT)
     return Page(figure, images)
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Draws kernels and receptive fields from the JSON in #data. Kernels arrive as int8 (127 is the limit), the rest as uint8.
+// Draws kernels and receptive fields from the JSON in #data. Kernels arrive as int8 (127 is the epoch's limit), the rest as uint8.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const middle = (data.colours.length - 1) / 2;
@@ -28,34 +28,48 @@
     const frames = shown.frames.map((text) => new Int8Array(bytes(text).buffer));
     const colours = shown.colours && shown.colours.map(bytes);
     const last = frames.length - 1;
+    const common = root.querySelector(".common");
+    const largest = Math.max(...shown.limits), brightest = Math.max(...shown.brightest);
 
-    function draw(canvas, frame, index) {
+    function draw(canvas, frame, index, shared) {
       if (canvas.classList.contains("colour")) {
-        const from = index * area * 3;
-        paint(canvas, width, height, (i) => [...colours[frame].subarray(from + 3 * i, from + 3 * i + 3), 255]);
+        const from = index * area * 3, share = shared ? shown.brightest[frame] / brightest : 1;
+        const channel = (value) => Math.round(128 + (value - 128) * share);
+        paint(canvas, width, height, (i) => [...colours[frame].subarray(from + 3 * i, from + 3 * i + 3)].map(channel).concat(255));
       } else {
-        paint(canvas, width, height, (i) => diverging(frames[frame][index * area + i] / 127));
+        const share = (shared ? shown.limits[frame] / largest : 1) / 127;
+        paint(canvas, width, height, (i) => diverging(frames[frame][index * area + i] * share));
       }
     }
 
     const tiles = [...root.querySelectorAll(".tiles li")];
-    tiles.forEach((tile, index) => tile.querySelectorAll(".before").forEach((canvas) => draw(canvas, 0, index)));
-    root.querySelectorAll(".still").forEach((canvas) => draw(canvas, last, Number(canvas.dataset.index)));
+    root.querySelectorAll(".still").forEach((canvas) => draw(canvas, last, Number(canvas.dataset.index), false));
     paint(root.querySelector(".bar canvas"), data.colours.length, 1, (i) => [...data.colours[i], 255]);
 
     const slider = root.querySelector("input[type=range]");
     const output = root.querySelector("output");
+    function scale(frame) {
+      const end = (common.checked ? largest : shown.limits[frame]).toPrecision(2);
+      root.querySelector(".low").textContent = `−${Number(end)}`;
+      root.querySelector(".high").textContent = `+${Number(end)}`;
+      root.querySelector(".which").textContent = common.checked
+        ? "One colour scale for all kernels and epochs."
+        : `Each epoch has a colour scale of its own: this is the one after epoch ${shown.epochs[frame]}; at the start it ends at ±${Number(shown.limits[0].toPrecision(2))}.`;
+    }
     function show() {
       const frame = Number(slider.value);
       output.textContent = shown.epochs[frame];
       slider.setAttribute("aria-valuetext", `after epoch ${shown.epochs[frame]}`);
+      scale(frame);
       tiles.forEach((tile, index) => {
-        tile.querySelectorAll(".now").forEach((canvas) => draw(canvas, frame, index));
+        tile.querySelectorAll(".before").forEach((canvas) => draw(canvas, 0, index, common.checked));
+        tile.querySelectorAll(".now").forEach((canvas) => draw(canvas, frame, index, common.checked));
         const cosine = shown.cosines[frame][index];
         tile.querySelector(".cosine").textContent = cosine === null ? "" : `cos ${cosine.toFixed(3)}`;
       });
     }
     slider.addEventListener("input", show);
+    common.addEventListener("change", show);
     show();
 
     const play = root.querySelector(".play");
