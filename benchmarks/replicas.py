@@ -1,6 +1,6 @@
 """How many training runs a minute: replicas trained together against one after another, in one process, side by side.
 
-python benchmarks/replicas.py [--data FOLDER] [--rounds N] [--threads N] [digits] [narrow] [mnist] [floor] [gpu]
+python benchmarks/replicas.py [--data FOLDER] [--rounds N] [--threads N] [--seconds wall|process] [PART ...]
 
 digits  16 replicas (8 seeds x a trainable and a frozen first layer) of the default network on digits
 narrow  the same with widths 16, 32: a quarter of the arithmetic
@@ -10,15 +10,21 @@ gpu     64 replicas on 10,000 images of MNIST, where there is a GPU
 
 All ways do the same work: the same batches, epochs and schedule, validation after every epoch, the test split at the
 end. `bare` is a loop without anything around it, `cnnlab` is ClassificationTask under a Trainer that keeps no files.
+With several threads there is one more way on a CPU: the replicas split over as many processes of one thread each, as a
+study does it. `--seconds process` counts this process's time instead, for a machine that others use; with one thread.
 """
 
 import argparse
 import copy
 import logging
+import multiprocessing
 import os
+import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +48,8 @@ from cnnlab.training.fit import fit, quiet_advice
 
 ARMS = ("edge_init", "edge_fixed")
 NARROW = "model.widths=[16,32]"
+CLOCKS = {"wall": time.perf_counter, "process": time.process_time}
+clock = time.perf_counter
 
 
 def configuration(root: Path, seed: int, arm: str, *overrides: str) -> DictConfig:
@@ -53,8 +61,9 @@ def configuration(root: Path, seed: int, arm: str, *overrides: str) -> DictConfi
 class Runs:
     """The same runs in three ways; networks and data are made before the clock starts."""
 
-    def __init__(self, root: Path, seeds: int, device: str, *overrides: str) -> None:
-        plans = [(seed, arm) for seed in range(seeds) for arm in ARMS]
+    def __init__(self, root: Path, seeds: Sequence[int], device: str, *overrides: str) -> None:
+        plans = [(seed, arm) for seed in seeds for arm in ARMS]
+        self.given = root, seeds, device, overrides
         self.device = device
         self.configs = [configuration(root, seed, arm, *overrides) for seed, arm in plans]
         data = {config.seed: config.data for config in self.configs}
@@ -91,33 +100,85 @@ class Runs:
         )  # fmt: skip
 
 
+@contextmanager
+def in_processes(runs: Runs, count: int) -> Iterator[Callable[[], None]]:
+    """`runs.together()` split over processes of one thread, which are there with networks and data beforehand."""
+    root, seeds, device, overrides = runs.given
+    context, pipes, processes = multiprocessing.get_context("spawn"), [], []
+    for number in range(count):
+        here, there = context.Pipe()
+        share = root, seeds[number::count], device, *overrides
+        processes.append(context.Process(target=serve, args=(there, share), daemon=True))
+        processes[-1].start()
+        pipes.append(here)
+    for pipe in pipes:
+        pipe.recv()
+
+    def together() -> None:
+        for pipe in pipes:
+            pipe.send(True)
+        for pipe in pipes:
+            pipe.recv()
+
+    yield together
+    for process in processes:
+        process.terminate()
+        process.join()
+
+
+def serve(pipe: Connection, share: tuple) -> None:
+    quiet()
+    torch.set_num_threads(1)
+    runs = Runs(*share)
+    pipe.send("ready")
+    while pipe.recv():
+        runs.together()
+        pipe.send("done")
+
+
 def compare(title: str, runs: Runs, rounds: int) -> None:
     ways: dict[str, Callable[[], None]] = {
         "one after another, bare loop": runs.bare,
         "one after another, cnnlab": runs.cnnlab,
         "together": runs.together,
     }
+    count = torch.get_num_threads()
+    if runs.device == "cuda" or count == 1 or clock is time.process_time:
+        return print_ratios(title, runs, timed(title, runs, ways, rounds))
+    with in_processes(runs, count) as together:
+        seconds = timed(title, runs, {**ways, f"together, in {count} processes": together}, rounds)
+    print_ratios(title, runs, seconds)
+
+
+def timed(title: str, runs: Runs, ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in track(range(rounds), description=title, transient=True):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = clock()
             way()
             if runs.device == "cuda":
                 torch.cuda.synchronize()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
+    return seconds
+
+
+def print_ratios(title: str, runs: Runs, seconds: dict[str, list[float]]) -> None:
+    """The last way against each of the others."""
+    *_, last = seconds
     table = Table(title=title, box=box.SIMPLE, title_justify="left")
-    for name in ("", "best s", "runs a minute", "together is faster: best to best", "least", "most"):
+    for name in ("", "best s", "runs a minute", "the last is faster: best to best", "median", "least", "most"):
         table.add_column(name, justify="left" if name == "" else "right")
-    ours = seconds["together"]
     for name, times in seconds.items():
-        ratios = [theirs / our for theirs, our in zip(times, ours, strict=True)]
-        numbers = (min(times), 60 * len(runs.networks) / min(times), min(times) / min(ours), min(ratios), max(ratios))
-        table.add_row(name, *(f"{number:.2f}" for number in numbers))
+        ratios = sorted(theirs / our for theirs, our in zip(times, seconds[last], strict=True))
+        best = min(times)
+        numbers = best, 60 * len(runs.networks) / best, best / min(seconds[last])
+        spread = statistics.median(ratios), ratios[0], ratios[-1]
+        table.add_row(name, *(f"{number:.2f}" for number in (*numbers, *spread)))
     console.print(table)
 
 
 def digits(root: Path, rounds: int, *overrides: str) -> None:
-    runs = Runs(root, 8, "cpu", "data=digits", "trainer.max_epochs=5", *overrides)
+    runs = Runs(root, range(8), "cpu", "data=digits", "trainer.max_epochs=5", *overrides)
     compare(f"digits, 16 replicas, {runs.epochs} epochs, widths {list(runs.configs[0].model.widths)}", runs, rounds)
 
 
@@ -126,7 +187,9 @@ def narrow(root: Path, rounds: int) -> None:
 
 
 def mnist(root: Path, rounds: int) -> None:
-    runs = Runs(root, 8, "cpu", "data=mnist", "data.train_size=1000", "data.validation=0.02", "trainer.max_epochs=4")
+    runs = Runs(
+        root, range(8), "cpu", "data=mnist", "data.train_size=1000", "data.validation=0.02", "trainer.max_epochs=4"
+    )
     compare("MNIST, 1,000 images, 16 replicas, 4 epochs, 1,200 images to validate, 10,000 to test", runs, rounds)
 
 
@@ -135,20 +198,20 @@ def gpu(root: Path, rounds: int) -> None:
         console.print("gpu: torch finds none here")
         return
     values = "data=mnist", "data.train_size=10000", "trainer.max_epochs=3", "trainer.precision=bf16-mixed"
-    compare("MNIST, 10,000 images, 64 replicas, 3 epochs, GPU", Runs(root, 32, "cuda", *values), rounds)
+    compare("MNIST, 10,000 images, 64 replicas, 3 epochs, GPU", Runs(root, range(32), "cuda", *values), rounds)
 
 
 def floor(root: Path, rounds: int) -> None:
     """Milliseconds a replica of one step on digits: the least over many turns."""
     for overrides in ((), (NARROW,)):
-        runs = Runs(root, 8, "cpu", "data=digits", *overrides)
+        runs = Runs(root, range(8), "cpu", "data=digits", *overrides)
         steps = step_ways(runs)
         seconds: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(3 * rounds):
             for name, step in steps.items():
-                start = time.perf_counter()
+                start = clock()
                 step()
-                seconds[name].append((time.perf_counter() - start) / len(runs.networks))
+                seconds[name].append((clock() - start) / len(runs.networks))
         best = {name: min(times[1:]) * 1e3 for name, times in seconds.items()}
         title = f"ms a step and replica, widths {list(runs.configs[0].model.widths)}"
         alone = best["separate steps"]
@@ -199,17 +262,24 @@ def convolutions(network: nn.Module, image_BCHW: Tensor) -> list[tuple[nn.Module
     return calls
 
 
+def quiet() -> None:
+    quiet_advice()
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning").setLevel(logging.ERROR)
+
+
 def main() -> None:
+    global clock
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = {"digits": digits, "narrow": narrow, "mnist": mnist, "floor": floor, "gpu": gpu}
     parser.add_argument("parts", nargs="*", help=", ".join(parts))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("CNNLAB_DATA", "data")))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--seconds", choices=CLOCKS, default="wall")
     arguments = parser.parse_args()
-    quiet_advice()
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning").setLevel(logging.ERROR)
+    clock = CLOCKS[arguments.seconds]
+    quiet()
     torch.set_num_threads(arguments.threads)
     print_machine()
     for name in arguments.parts or parts:

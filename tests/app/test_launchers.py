@@ -1,8 +1,14 @@
 """The launchers of Hydra's ecosystem: each runs the jobs of a sweep in processes, or on machines, of its own."""
 
+import csv
 import importlib.util
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +52,43 @@ def test_a_sweep_runs_with_a_launcher(outside: Callable, name: str) -> None:
     assert f"{content[0]['metrics']['test/accuracy']:.4f}" in outcome.out
     assert (jobs[0] / "checkpoints" / "best.ckpt").is_file()
     assert {path.name for path in Path().iterdir()} == {"sweep"}
+
+
+@pytest.fixture
+def cluster() -> Iterator[dict[str, str]]:
+    """A Ray cluster of one node, as `ray start --head` makes it; the environment in which it is found."""
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    with tempfile.TemporaryDirectory(prefix="ray_") as folder:  # a short path: Ray makes sockets in it
+        own = {"RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+        options = [
+            "--head",
+            "--block",
+            "--port=0",
+            "--num-cpus=1",
+            "--include-dashboard=false",
+            "--disable-usage-stats",
+        ]
+        ray = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", *options]
+        with Path("ray.txt").open("w") as said:
+            head = subprocess.Popen(ray, env=os.environ | own, stdout=said, stderr=said, start_new_session=True)
+        end = time.monotonic() + 100
+        while "Ray runtime started" not in Path("ray.txt").read_text():
+            assert head.poll() is None, Path("ray.txt").read_text()
+            assert time.monotonic() < end, Path("ray.txt").read_text()
+            time.sleep(0.1)
+        Path("ray.txt").unlink()
+        yield own
+        head.terminate()
+        head.wait(60)
+
+
+@pytest.mark.cli
+def test_a_sweep_runs_on_a_ray_cluster_that_is_there(outside: Callable, cluster: dict[str, str]) -> None:
+    outcome = outside(*JOBS, "hydra/launcher=ray_cluster", "hydra.launcher.ray.init.address=auto", environment=cluster)
+    assert outcome.status == 1, outcome.err
+    assert "Connected to Ray cluster" in outcome.err
+    rows = list(csv.DictReader(Path("sweep/sweep.csv").read_text().splitlines()))
+    assert [row["status"] for row in rows] == ["completed", "failed"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -161,7 +161,9 @@ class Plain(nn.Module):
         return self.head(self.norms[1](self.b(self.norms[0](self.a(image_BCHW)).tanh())))
 
 
-def test_any_network_of_known_layers_can_be_stacked() -> None:
+@pytest.mark.parametrize("in_cache", [1, 1500, 2**20], ids=["one by one", "a few at a time", "all at once"])
+def test_any_network_of_known_layers_can_be_stacked(monkeypatch: pytest.MonkeyPatch, in_cache: int) -> None:
+    monkeypatch.setattr("cnnlab.studies.stacked_layers.KERNELS_IN_CACHE", in_cache)
     networks = [Plain().double() for _ in range(3)]
     stack, image_RBCHW = StackedNetwork(networks), torch.rand(3, 5, 2, 8, 8, dtype=torch.float64)
     for mode in (True, False):

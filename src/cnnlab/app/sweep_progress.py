@@ -48,7 +48,7 @@ class SweepProgress:
 
     def words(self) -> str:
         """`3 of 8 jobs ended, 1 with an error, about 2 min left`."""
-        wrong = sum(status != "completed" for status in self.ended.values())
+        wrong = sum(status == "failed" for status in self.ended.values())
         errors = f", {wrong} with an error" if wrong else ""
         return f"{len(self.ended)} of {len(self.jobs)} jobs ended{errors}{self._left()}"
 

@@ -5,6 +5,7 @@ stacked_convolution). Parameters and buffers keep the names they have in one lay
 R replica, B batch, C channel in, K channel out, h, w kernel, H, W image, N = R * channels.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch.autograd.function import once_differentiable
 from cnnlab.studies.stacked_convolution import batch_first, batch_last, convolve
 
 IN_CACHE = 65536  # values of a temporary result that stay close to the processor
+# Bytes of kernels that stay there while a grouped convolution goes through the images, all groups for each of them.
+KERNELS_IN_CACHE = 5 * 2**18
 
 
 def stacked_tensor(tensors: Sequence[Tensor]) -> Tensor:
@@ -53,22 +56,31 @@ class StackedLayer(nn.Module):
 class StackedConv2d(StackedLayer):
     """A grouped convolution: as fast as R separate ones where they are limited by arithmetic.
 
-    On a GPU the common kinds are one batched product instead.
+    Large kernels are taken a few replicas at a time. On a GPU the common kinds are one batched product instead.
     """
 
     def forward(self, image_BNHW: Tensor) -> Tensor:
-        one, padding = self.one, self.one.padding
+        one = self.one
         plain = one.groups == 1 and one.padding_mode == "zeros" and {*one.stride, *one.dilation} == {1}
-        inside = not isinstance(padding, str) and all(p < k for p, k in zip(padding, one.kernel_size, strict=True))
+        inside = not isinstance(one.padding, str) and all(map(operator.lt, one.padding, one.kernel_size))
         if image_BNHW.is_cuda and plain and inside:
-            answer_BNHW = convolve(image_BNHW, self.weight, padding=padding)
-            return answer_BNHW if one.bias is None else answer_BNHW + self.folded("bias")[:, None, None]
+            answer_BNHW = convolve(image_BNHW, self.weight, padding=one.padding)
+        else:
+            answer_BNHW = self._grouped(image_BNHW)
+        return answer_BNHW if one.bias is None else answer_BNHW + self.folded("bias")[:, None, None]
+
+    def _grouped(self, image_BNHW: Tensor) -> Tensor:
+        one, padding = self.one, self.one.padding
         if one.padding_mode != "zeros":
             image_BNHW = F.pad(image_BNHW, one._reversed_padding_repeated_twice, mode=one.padding_mode)
             padding = 0
-        groups = one.groups * self.replicas
-        weight, bias = self.folded("weight"), self.folded("bias")
-        return F.conv2d(image_BNHW, weight, bias, one.stride, padding, one.dilation, groups)
+        few = self.replicas if image_BNHW.is_cuda else max(1, KERNELS_IN_CACHE // self.weight[0].nbytes)
+        parts = zip(image_BNHW.split(few * one.in_channels, 1), self.weight.split(few), strict=True)
+        answers = [
+            F.conv2d(image, weight.flatten(0, 1), None, one.stride, padding, one.dilation, one.groups * len(weight))
+            for image, weight in parts
+        ]
+        return answers[0] if len(answers) == 1 else torch.cat(answers, 1)
 
 
 class StackedLinear(StackedLayer):
