@@ -138,7 +138,7 @@
     const total = dot(row, column);
     find(".total").textContent = number(total);
     find(".said").textContent = `Row ${row}, column ${column}: ` +
-      (parts.length > 1 ? `${parts.map(number).join(" + ")} = ${number(total)}` : `the products add up to ${number(total)}`) + ".";
+      (parts.length > 1 ? `${parts.map(number).join(" + ").replaceAll("+ \u2212", "\u2212 ")} = ${number(total)}` : `the products add up to ${number(total)}`) + ".";
     find(".row").value = row;
     find(".column").value = column;
   }
