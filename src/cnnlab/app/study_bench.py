@@ -159,7 +159,7 @@ class Bench:
             "curve": [[point["step"], point["val/accuracy"]] for point in result.curve],
             "corrupted": {name: score["accuracy"] for name, score in result.scores.items() if name != "test"},
             "drift": self._drift(result.kernels),
-            "kernels": [kernels.tolist() for kernels in (result.kernels[0], result.kernels[max(result.kernels)])],
+            "kernels": [_short(kernels) for kernels in (result.kernels[0], result.kernels[max(result.kernels)])],
         }
 
     def _drift(self, kernels: dict[int, Tensor]) -> list[dict[str, Any]]:
@@ -184,6 +184,11 @@ class Bench:
             chosen_N = index_N[stratified_subset(images.label_N[index_N], count, 0)]
             self._corrupted[key] = corrupted_images(images, chosen_N, *key)
         return self._corrupted[key]
+
+
+def _short(kernels: Tensor) -> list:
+    """For pictures: five decimals."""
+    return kernels.double().round(decimals=5).tolist()
 
 
 def spelt_out(corruptions: list[tuple[str, int]], channels: int) -> list[tuple[str, int]]:

@@ -26,7 +26,7 @@ QUIET = {
     "enable_progress_bar": False, "enable_model_summary": False, "use_distributed_sampler": False,
 }  # fmt: skip
 # Images of all replicas in one forward of an evaluation: activations that stay in the cache of a CPU.
-EVALUATED_AT_ONCE = {"cpu": 2048, "cuda": 65536}
+EVALUATED_AT_ONCE = {"cpu": 2048, "cuda": 8192}
 
 
 @dataclass
@@ -132,7 +132,7 @@ class ReplicatedTask(NetworkTask):
         """Means over all images: `loss` and `accuracy`, (R,) each."""
         replicas, images = self.network.replicas, 0
         sums_2R = torch.zeros(2, replicas, dtype=torch.float64, device=self.device)
-        size = max(1, EVALUATED_AT_ONCE.get(self.device.type, 65536) // replicas)
+        size = max(1, EVALUATED_AT_ONCE.get(self.device.type, 2048) // replicas)
         self.network.eval()
         with self.trainer.precision_plugin.forward_context():
             for image_RBCHW, label_RB in loader:
