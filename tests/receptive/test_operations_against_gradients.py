@@ -34,9 +34,6 @@ RESAMPLINGS = [
     {"scale_factor": (1.5, 0.4), "mode": "bilinear"},
     {"scale_factor": (2.0, 3.0), "mode": "bicubic"},
     {"scale_factor": (1.7, 0.7), "mode": "nearest"},
-    # Places on or between units exactly, where torch's single precision decides.
-    {"size": (41, 82), "mode": "nearest-exact"},
-    {"size": (83, 94), "mode": "nearest"},
     # Factors that torch sets aside: the map keeps its size, or doubles.
     {"scale_factor": (1.07, 1.05), "mode": "nearest"},
     {"scale_factor": (1.07, 1.05), "mode": "bilinear"},
@@ -50,6 +47,9 @@ SINGLE = {
     "unfold and fold": Call(lambda image: F.fold(_mixed(F.unfold(image, 4, stride=3)), (13, 19), 4, stride=3)),
     "windows of Tensor.unfold": Call(lambda image: image.unfold(2, 3, 2).sum(-1).unfold(3, 4, 4).sum(-1)),
     "average over blocks": Call(lambda image: image[..., :12, :18].unflatten(2, (4, 3)).mean(3)),
+    # Places between units exactly, where torch's single precision decides.
+    "2 made 41": Call(lambda image: F.interpolate(image[:, :, :2, :4], size=(41, 41), mode="nearest-exact")),
+    "2 made 82": Call(lambda image: F.interpolate(image[:, :, :2, :2], size=(82, 94), mode="nearest")),
     "rolled the long way round": Call(lambda image: image.roll((12, -18), (2, 3))[:, :, :-1, 1:]),
     "written into a channel": Call(lambda image: _with_blurred_channel(image)),
 }

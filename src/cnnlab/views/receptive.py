@@ -1,6 +1,7 @@
 """Pictures of receptive fields. C channel, H, W image."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -24,9 +25,10 @@ def growth(fields: dict[str, ReceptiveField], image_size: tuple[int, int] | None
         bounded = [(place, size) for place, size in bounded if size is not None]
         line = {"marker": "o", "markersize": 4 - number, "linestyle": "-" if number == 0 else "--", "color": colour}
         axis.plot(*zip(*bounded, strict=True), label=f"size, {what}", **line) if bounded else None
+    top = max(largest, max(image_size or (1, 1)))  # what sees everything sees no less than the image
     endless = [place for place, name in enumerate(names) if fields[name].unbounded is not None]
     if endless:
-        axis.plot(endless, [largest * 1.35] * len(endless), "x", color=COLOURS[5], label="sees everything")
+        axis.plot(endless, [top * 1.35] * len(endless), "x", color=COLOURS[5], label="sees everything")
     if image_size is not None:
         axis.axhline(max(image_size), color="0.5", linewidth=1, linestyle=":", label=f"image, {max(image_size)} px")
     axis.set_yscale("log", base=2)
@@ -83,7 +85,8 @@ def effective(measured: Sequence[EffectiveField]) -> Figure:
         else:
             size = "theory: everything"
         axis.set_title(f"{field.layer}\n{size}, 95 % within {field.radius[95]:.1f} px", fontsize=8)
-    figure.suptitle("effective field: root of the energy; box: theory; circle: 95 % of the energy", fontsize=9)
+    heading = "effective field: root of the energy; box: theory; circle: 95 % of the energy"
+    figure.suptitle(fill(heading, 40 * columns), fontsize=9)
     return figure
 
 
