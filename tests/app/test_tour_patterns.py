@@ -9,7 +9,15 @@ from scipy.optimize import linprog
 
 from cnnlab.app.tour_patterns import corners, correlation, match, normalised, parts_together, shaded, turned
 from cnnlab.app.tour_photograph import photograph
-from cnnlab.app.tour_shapes import SIDE, compared, distances, shapes, single_filters, standing_out
+from cnnlab.app.tour_shapes import (
+    SIDE,
+    best_single_filter,
+    compared,
+    distances,
+    shapes,
+    single_filters,
+    standing_out,
+)
 from cnnlab.views.tour_patterns import from_place
 
 
@@ -108,6 +116,15 @@ def test_the_best_single_filter_is_the_best_of_all_that_were_tried(scene: tuple)
         padded = F.pad(whole.image[None, None], sides, mode="reflect")
         kept = int(standing_out(F.conv2d(padded, kernel[None, None])[0], whole).sum())
         assert kept <= int(best.stands_out.sum()), name
+
+
+def test_a_single_filter_gets_far_where_all_shapes_are_equally_bright() -> None:
+    """What the page concedes: then it may look for bright spots with dark around them."""
+    mixed = shapes()
+    equal = mixed._replace(image=torch.where((mixed.image - 0.5).abs() > 0.02, 0.9, 0.5))
+    best, _ = best_single_filter(equal)
+    assert int(best.stands_out.sum()) >= 0.9 * len(equal.corners)
+    assert standing_out(corners(equal.image)[None], equal).all()
 
 
 def test_the_corners_are_where_the_shapes_bend() -> None:

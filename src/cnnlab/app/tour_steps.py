@@ -149,8 +149,8 @@ STEPS = (
             "compares: along a straight contour a derivative only rises or only falls, but around a corner there is a "
             "direction along which it does both. The ReLU of the second layer computes the smaller of rise and fall.",
             "No single linear filter can do this. Whatever it answers to a bright corner on grey, it answers the "
-            "opposite, as seen from its answer to even grey, to the dark corner in the same place. On shapes that are "
-            "all brighter than their ground a filter gets further, as it may look for bright spots.",
+            "opposite, as seen from its answer to even grey, to the dark corner in the same place. Where all shapes "
+            "are equally bright a single filter gets far, as it may look for bright spots.",
         ),
         (Part("7_corners", (tour_patterns.corners,), "figure = corners_figure(*compared(corners))"),),
     ),
