@@ -92,17 +92,18 @@ def detectors(image: Tensor) -> dict[str, Callable[[], Any]]:
     """
     whole = (image * 255).round().to(torch.uint8)
     low, high = limits("sobel", image)
-    eager, compiled = EdgeDetector("sobel", low=low, high=high), EdgeDetector("sobel", low=low, high=high).compiled()
+    ours = EdgeDetector("sobel", low=low, high=high)  # one walk compiled by numba, whether torch compiles or not
     smooth_low, smooth_high = limits("gaussian(sigma=1, order=1)", image)
-    smooth = EdgeDetector("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high).compiled()
+    smooth = EdgeDetector("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high)
+    compiled = EdgeDetector("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high).compiled()
     ways: dict[str, Callable[[], Any]] = {}
     if cv2 := rival("cv2"):
         levels = int(low * 8 * 255), int(high * 8 * 255)
         ways["OpenCV Canny, uint8"] = lambda: cv2.Canny(whole[0, 0].numpy(), *levels, L2gradient=True)
-    ways["cnnlab, uint8, eager"] = lambda: eager.thinned(whole)
-    ways["cnnlab, uint8, compiled"] = lambda: compiled.thinned(whole)
-    ways["cnnlab, float32, compiled"] = lambda: compiled.thinned(image)
-    ways["cnnlab, sigma 1, float32, compiled"] = lambda: smooth.thinned(image)
+    ways["cnnlab, uint8"] = lambda: ours.thinned(whole)
+    ways["cnnlab, float32"] = lambda: ours.thinned(image)
+    ways["cnnlab, sigma 1, float32, eager"] = lambda: smooth.thinned(image)
+    ways["cnnlab, sigma 1, float32, compiled"] = lambda: compiled.thinned(image)
     if skimage := rival("skimage.feature"):
         array = image[0, 0].numpy()
         for sigma, bottom, top in ((0, low, high), (1, smooth_low, smooth_high)):

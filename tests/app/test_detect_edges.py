@@ -348,9 +348,14 @@ def test_in_tiles_a_photograph_has_the_edges_of_the_whole(monkeypatch: pytest.Mo
     monkeypatch.setattr(edge_maps, "STEP", 70)
     monkeypatch.setattr(edge_maps, "ALIGNED", 16)
     calls = []
-    monkeypatch.setattr(EdgeDetector, "thinned", lambda *given: calls.append(given) or thinned(*given))
-    tiled = edge_maps.detect(detector, pixels_HWC, torch.device("cpu"), **how)
-    assert len(calls) > 10
+    monkeypatch.setattr(EdgeDetector, "both", lambda *given: calls.append(given) or both(*given))
+    shares: list[float] = []
+    tiled = edge_maps.detect(detector, pixels_HWC, torch.device("cpu"), told=shares.append, **how)
+    assert len(calls) == len(shares) > 10
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    alone = edge_maps.detect(detector, pixels_HWC, torch.device("cpu"), grey=how["grey"], pictures=False)
+    np.testing.assert_array_equal(alone.thinned_HW, tiled.thinned_HW)
     assert ((tiled.thinned_HW > 0) != (whole.thinned_HW > 0)).mean() < 1e-4
     for one, other in zip(tiled[:2], whole[:2], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -362,7 +367,7 @@ def test_in_tiles_a_photograph_has_the_edges_of_the_whole(monkeypatch: pytest.Mo
     assert np.abs(difference).mean() < 0.01
 
 
-thinned = EdgeDetector.thinned
+both = EdgeDetector.both
 
 
 def test_tiles_cover_every_pixel_once_and_bring_their_margin() -> None:
@@ -456,7 +461,7 @@ def test_a_folder_that_must_not_be_written_to(edges: Callable) -> None:
 
 
 def test_a_bug_in_a_detector_is_no_broken_photograph(edges: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EdgeDetector, "thinned", lambda *_: {}["bug"])
+    monkeypatch.setattr(EdgeDetector, "both", lambda *_: {}["bug"])
     with pytest.raises(KeyError, match="bug"):
         edges(f"input={photo('a.png')}")
     assert "a.png" not in listing()

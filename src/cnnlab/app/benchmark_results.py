@@ -47,7 +47,7 @@ def write_results(folder: Path, facts: dict[str, Any], results: list[Result], pe
     write_csv([row for result in results for row in _curve(result)], folder / "benchmark.csv")
     curves = [_drawn(result) for result in results]
     title = f"BSDS500 {facts['split']}, {_images(facts)}"
-    figure = precision_recall(curves, [(one.name, one.ods) for one in PUBLISHED], people, title)
+    figure = precision_recall(curves, [(one.label, one.ods) for one in PUBLISHED], people, title)
     save(figure, folder / "figures" / "precision_recall.png")
 
 

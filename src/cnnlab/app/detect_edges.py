@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import nn
 from cnnlab.app.detectors import build_detector, find_device, fingerprint
 from cnnlab.app.edge_files import Target, about, check_about, digest, sort_out, target_of, write_map, write_picture
 from cnnlab.app.edge_maps import WHOLE, detect, draw
-from cnnlab.app.many import cores, in_turn, shown, torch_threads
+from cnnlab.app.many import EVERY, cores, in_turn, shown, torch_threads
 from cnnlab.app.photographs import RESULTS, photographs
 from cnnlab.app.runs import held, recorded
 from cnnlab.data.decode import decode_deep, large_pictures
@@ -97,15 +98,29 @@ class Work:
             pixels_HWC = decode_deep(path)
         except Exception as error:  # Pillow raises many kinds on broken files: SyntaxError, struct.error, ...
             return reason(error, path)
+        told = _Told(path)
         try:
-            maps = detect(self.detector, pixels_HWC, self.device, grey=self.grey, pictures=self.pictures)
+            maps = detect(self.detector, pixels_HWC, self.device, grey=self.grey, pictures=self.pictures, told=told)
             picture_HWC = draw(pixels_HWC, maps, self.scale) if self.pictures else None
         except (ValueError, MemoryError, torch.OutOfMemoryError) as error:
             return reason(error, path)
+        del pixels_HWC  # of a panorama several hundred MB, which writing can use
         if picture_HWC is not None:
             write_picture(picture_HWC, target)
         write_map(maps.thinned_HW, self.scale, target)
         return None
+
+
+class _Told:
+    """How far a photograph is that takes longer than EVERY seconds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.last = path, time.monotonic()
+
+    def __call__(self, share: float) -> None:
+        if share < 1 and time.monotonic() - self.last >= EVERY:
+            self.last = time.monotonic()
+            print(f"{self.path.name}: {share:.0%}", flush=True)
 
 
 def work_through(work: Work, targets: list[Target], threads: int | None) -> dict[str, str]:

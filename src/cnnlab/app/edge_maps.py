@@ -4,7 +4,7 @@ C channel, H, W photograph, h, w panel of the picture (the photograph scaled dow
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +18,9 @@ from cnnlab.edges.thresholds import thresholds
 from cnnlab.views.edges import ink_picture, orientation_picture, reduction, side_by_side
 
 WHOLE = 1 << 23  # pixels that go through a detector at once: 8 million
-STEP = 2048  # pixels between tiles, about
+STEP = 1024  # pixels between tiles, about
 ALIGNED = 64  # a network that scales down by up to this sees each pixel in a tile as in the whole
-THIN = 16  # pixels: more than thinning, and the orientation of a network's lines, look at
+THIN = 4  # pixels: more than thinning looks at
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's conversion
 FAINT = 1 / 16  # of the full scale: a picture whose strengths are all below is not drawn as if they were strong
 
@@ -42,8 +42,16 @@ class Tile(NamedTuple):
 
 
 @torch.inference_mode()
-def detect(detector: nn.Module, pixels_HWC: np.ndarray, device: torch.device, *, grey: bool, pictures: bool) -> Maps:
-    """uint8 or uint16 pixels -> Maps.
+def detect(
+    detector: nn.Module,
+    pixels_HWC: np.ndarray,
+    device: torch.device,
+    *,
+    grey: bool,
+    pictures: bool,
+    told: Callable[[float], None] = lambda share: None,
+) -> Maps:
+    """uint8 or uint16 pixels -> Maps. `told` is called with the share that is done, where that takes long.
 
     More than WHOLE pixels go through in tiles; thresholds and hysteresis then see the map as a whole, so that the
     result is that of the whole photograph.
@@ -51,25 +59,37 @@ def detect(detector: nn.Module, pixels_HWC: np.ndarray, device: torch.device, *,
     height, width = pixels_HWC.shape[:2]
     if height * width <= WHOLE:
         image_1CHW = tensor_of(pixels_HWC, device, grey)
-        thinned_HW = _plane(detector.thinned(image_1CHW))
-        shown = _shown(detector, image_1CHW, reduction(height, width)) if pictures else (None, None)
-        return Maps(thinned_HW, *shown)
-    return _in_tiles(detector, pixels_HWC, device, grey=grey, pictures=pictures)
+        if not pictures:
+            return Maps(_plane(detector.thinned(image_1CHW)), None, None)
+        edges, thinned = detector.both(image_1CHW)
+        return Maps(_plane(thinned), *strongest(*map(_plane, edges), reduction(height, width)))
+    return _in_tiles(detector, pixels_HWC, lambda part_hwC: tensor_of(part_hwC, device, grey), pictures, told)
 
 
-def _in_tiles(detector: nn.Module, pixels_HWC: np.ndarray, device: torch.device, *, grey: bool, pictures: bool) -> Maps:
+def _in_tiles(
+    detector: nn.Module,
+    pixels_HWC: np.ndarray,
+    tensor: Callable[[np.ndarray], Tensor],
+    pictures: bool,
+    told: Callable[[float], None],
+) -> Maps:
     height, width = pixels_HWC.shape[:2]
     k = reduction(height, width)
     thinned_HW = np.empty((height, width), np.float32)
     strength_hw, orientation_hw = (np.zeros((-(-height // k), -(-width // k)), np.float32) for _ in range(2))
     reach, local = locally(detector)
     for tile in tiles(height, width, reach, k):
-        image_1CHW = tensor_of(pixels_HWC[tile.outer], device, grey)
-        thinned_HW[tile.inner] = _plane(local.thinned(image_1CHW))[tile.crop]
+        image_1CHW = tensor(pixels_HWC[tile.outer])
         if pictures:
+            edges, thinned = local.both(image_1CHW)
             panel = tuple(slice(side.start // k, -(-side.stop // k)) for side in tile.inner)
-            strength, orientation = (_plane(part)[tile.crop] for part in local(image_1CHW))
-            strength_hw[panel], orientation_hw[panel] = strongest(strength, orientation, k)
+            strength_hw[panel], orientation_hw[panel] = strongest(*(_plane(part)[tile.crop] for part in edges), k)
+        else:
+            thinned = local.thinned(image_1CHW)
+        thinned_HW[tile.inner] = _plane(thinned)[tile.crop]
+        bottom, right = (side.stop for side in tile.inner)
+        top = tile.inner[0].start
+        told((top * width + (bottom - top) * right) / (height * width))
     thinned_HW *= _kept(detector, torch.from_numpy(thinned_HW)[None, None])
     return Maps(thinned_HW, strength_hw, orientation_hw) if pictures else Maps(thinned_HW, None, None)
 
@@ -140,7 +160,7 @@ def _blocks(plane_HW: np.ndarray, k: int) -> np.ndarray:
 def draw(pixels_HWC: np.ndarray, maps: Maps, full_scale: float) -> np.ndarray:
     """The photograph, its edges as hue, and its thinned edges as ink, beside each other: (.., .., 3) uint8."""
     k = reduction(*pixels_HWC.shape[:2])
-    thinned_hw = maps.thinned_HW if k == 1 else _blocks(maps.thinned_HW, k).max(axis=-1)
+    thinned_hw = by_rows(lambda part_HW: _blocks(part_HW, k).max(axis=-1), maps.thinned_HW, k)
     faint = FAINT * full_scale
     assert maps.strength_hw is not None
     assert maps.orientation_hw is not None
@@ -148,16 +168,21 @@ def draw(pixels_HWC: np.ndarray, maps: Maps, full_scale: float) -> np.ndarray:
     return side_by_side([photograph_panel(pixels_HWC, k), hues_hwC, ink_picture(thinned_hw, faint)])
 
 
+def by_rows(reduced: Callable[[np.ndarray], np.ndarray], whole_HWC: np.ndarray, k: int) -> np.ndarray:
+    """`reduced` of some rows after the other, k of which become one: what it copies on the way stays small."""
+    step = max(1, STEP // k) * k
+    return np.concatenate([reduced(whole_HWC[top : top + step]) for top in range(0, len(whole_HWC), step)])
+
+
 def photograph_panel(pixels_HWC: np.ndarray, k: int) -> np.ndarray:
     """(h, w, 3) uint8, averaged over k x k pixels."""
-    eight_HWC = pixels_HWC if pixels_HWC.dtype == np.uint8 else (pixels_HWC >> 8).astype(np.uint8)
-    picture = Image.fromarray(eight_HWC[:, :, 0] if eight_HWC.shape[2] == 1 else eight_HWC)
-    return np.asarray((picture.reduce(k) if k > 1 else picture).convert("RGB"))
 
+    def panel(part_HWC: np.ndarray) -> np.ndarray:
+        eight_HWC = part_HWC if part_HWC.dtype == np.uint8 else (part_HWC >> 8).astype(np.uint8)
+        picture = Image.fromarray(eight_HWC[:, :, 0] if eight_HWC.shape[2] == 1 else eight_HWC)
+        return np.asarray((picture.reduce(k) if k > 1 else picture).convert("RGB"))
 
-def _shown(detector: nn.Module, image_1CHW: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
-    strength, orientation = detector(image_1CHW)
-    return strongest(_plane(strength), _plane(orientation), k)
+    return by_rows(panel, pixels_HWC, k)
 
 
 def _plane(part_11HW: Tensor) -> np.ndarray:

@@ -54,8 +54,18 @@ def decode_deep(path: Path) -> np.ndarray:
     image = _upright(path)
     if image.mode.startswith("I"):
         return _sixteen_bits(image)[:, :, None]
-    array = np.asarray(_eight_bit(image))
-    return array[:, :, None] if array.ndim == 2 else array
+    return _array(_eight_bit(image))
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """(H, W, C) uint8 of a picture L or RGB, some rows at a time: Pillow makes two copies of all that it hands over."""
+    channels = len(image.getbands())
+    pixels_HWC = np.empty((image.height, image.width, channels), np.uint8)
+    rows = max(1, _STRIPE // max(image.width * channels, 1))
+    for top in range(0, image.height, rows):
+        part = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        pixels_HWC[top : top + rows] = part.reshape(-1, image.width, channels)
+    return pixels_HWC
 
 
 def decode_float(path: Path) -> np.ndarray:
@@ -87,7 +97,8 @@ def _upright(path: Path, raw_mode: str | None = None) -> Image.Image:
         if raw_mode is not None:
             opened.tile = [_packed_as(raw_mode, tile) for tile in opened.tile]
         opened.load()  # now, so that a truncated file fails here
-        return ImageOps.exif_transpose(opened)
+        ImageOps.exif_transpose(opened, in_place=True)  # else a picture that stands upright is copied
+    return opened
 
 
 def _check_size(opened: Image.Image) -> None:
@@ -109,7 +120,8 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in _SEE_THROUGH or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L" if grey else "RGB")
+    mode = "L" if grey else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _sixteen_bits(image: Image.Image) -> np.ndarray:

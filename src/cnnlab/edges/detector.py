@@ -113,11 +113,25 @@ class EdgeDetector(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> Edges:
         """Before thinning, of the image's dtype (float32 of uint8); strength in intensity per pixel."""
-        strength, dy, dx = self._measured(self._padded(checked(image_BCHW)))
-        if self.surround:
-            strength = strength * damping(strength, self.surround, self.surround_radius)
-        dtype = image_BCHW.dtype if image_BCHW.is_floating_point() else strength.dtype
-        return Edges(strength.to(dtype), direction(dy, dx).to(dtype))
+        padded = self._padded(accepted(image_BCHW))
+        return self._edges(by_strips(self._measured, padded, sum(self.halo)), image_BCHW.dtype)
+
+    @torch.no_grad()
+    def both(self, image_BCHW: Tensor) -> tuple[Edges, Tensor]:
+        """What calling it and what `thinned` give, measured once."""
+        image = accepted(image_BCHW)
+        if self._is_plain and fusible(image, self.kernels):  # of which the thinned edges are the smaller part
+            return self(image_BCHW), self.thinned(image_BCHW)
+        fields = self._fields(self._padded(image))
+        return self._edges(fields, image_BCHW.dtype), _like(self._thinned(image, fields), image_BCHW)
+
+    def _edges(self, fields: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype) -> Edges:
+        strength, dy, dx = fields
+        dtype = dtype if dtype.is_floating_point else strength.dtype
+        return Edges(self._damped(strength).to(dtype), direction(dy, dx).to(dtype))
+
+    def _damped(self, strength: Tensor) -> Tensor:
+        return strength * damping(strength, self.surround, self.surround_radius) if self.surround else strength
 
     def responses(self, image_BCHW: Tensor) -> Tensor:
         """(B, C, K, H, W): what each kernel answers to each channel (root and space applied).
@@ -138,8 +152,9 @@ class EdgeDetector(nn.Module):
         strength before the surround damps it.
         """
         image = accepted(image_BCHW)
-        thin = self._thinned_fused(image) if self._is_plain and fusible(image, self.kernels) else self._thinned(image)
-        return thin.to(image_BCHW.dtype) if image_BCHW.is_floating_point() else thin
+        if self._is_plain and fusible(image, self.kernels):
+            return _like(self._thinned_fused(image), image_BCHW)
+        return _like(self._thinned(image, self._fields(self._padded(image))), image_BCHW)
 
     def _thinned_fused(self, image_B1HW: Tensor) -> Tensor:
         taps = small_taps(self.kernels)
@@ -148,11 +163,10 @@ class EdgeDetector(nn.Module):
         dtype = torch.promote_types(image_B1HW.dtype, torch.float32)
         return spread(found, torch.zeros(image_B1HW.shape, dtype=dtype), self._limits)
 
-    def _thinned(self, image: Tensor) -> Tensor:
-        strength, dy, dx = self._fields(self._padded(image))
+    def _thinned(self, image: Tensor, fields: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        strength, dy, dx = fields
         tie = image if image.shape[1] == 1 else brightness(as_float(image))
-        damped = strength * damping(strength, self.surround, self.surround_radius) if self.surround else strength
-        limits = self._limits
+        damped, limits = self._damped(strength), self._limits
         if walkable(strength, dy, dx, tie):
             return thinned_by_places((strength, dy, dx), tie, damped, self._least, limits)
         thin = torch.where(self._stays(strength, dy, dx, tie, self._least), damped, 0)
@@ -240,6 +254,11 @@ def trimmed(padded_BCHW: Tensor, has: tuple[int, int], needs: tuple[int, int]) -
     before, behind = has[0] - needs[0], has[1] - needs[1]
     height, width = padded_BCHW.shape[-2:]
     return padded_BCHW[..., before : height - behind, before : width - behind]
+
+
+def _like(thin_B1HW: Tensor, image_BCHW: Tensor) -> Tensor:
+    """In the dtype of an image in floating point."""
+    return thin_B1HW.to(image_BCHW.dtype) if image_BCHW.is_floating_point() else thin_B1HW
 
 
 def checked(image_BCHW: Tensor) -> Tensor:

@@ -105,18 +105,26 @@ def root(square: Tensor) -> Tensor:
 
 
 def correlated(image_BCHW: Tensor, taps: list[float], dim: int, sign: int) -> Tensor:
-    """Correlation along `dim`, where the taps fit, with taps of which each is `sign` times its mirror image."""
+    """Correlation along `dim`, where the taps fit, with taps of which each is `sign` times its mirror image.
+
+    Where nothing is recorded, two buffers serve for all taps: memory that was just used still lies in the cache.
+    """
     last = len(taps) - 1
     size = image_BCHW.shape[dim] - last
-    total = None
+    recorded = torch.compiler.is_compiling() or (torch.is_grad_enabled() and image_BCHW.requires_grad)
+    total = pair = None
     if last % 2 == 0 and sign > 0:
         total = image_BCHW.narrow(dim, last // 2, size) * taps[last // 2]
     for k in range(last // 2 + 1, len(taps)):
         if taps[k] == 0:
             continue
         behind, before = image_BCHW.narrow(dim, k, size), image_BCHW.narrow(dim, last - k, size)
-        pair = behind + before if sign > 0 else behind - before
-        total = pair * taps[k] if total is None else torch.add(total, pair, alpha=taps[k])
+        join = torch.add if sign > 0 else torch.sub
+        pair = join(behind, before) if recorded or pair is None else join(behind, before, out=pair)
+        if total is None:
+            total = pair * taps[k]
+        else:
+            total = torch.add(total, pair, alpha=taps[k]) if recorded else total.add_(pair, alpha=taps[k])
     assert total is not None
     return total
 

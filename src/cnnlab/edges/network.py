@@ -54,6 +54,12 @@ class NetworkDetector(nn.Module):
         """(B, 1, H, W): the probability on lines one pixel wide, 0 elsewhere."""
         return thin(*self(image_BCHW))
 
+    @torch.no_grad()
+    def both(self, image_BCHW: Tensor) -> tuple[Edges, Tensor]:
+        """What calling it and what `thinned` give, by one look of the network."""
+        edges = self(image_BCHW)
+        return edges, thin(*edges)
+
     def probability(self, image_BCHW: Tensor) -> Tensor:
         """(B, 1, H, W) in [0, 1], in the dtype of the image."""
         wanted = self.channels

@@ -35,7 +35,7 @@ def precision_recall(
     people: recall and precision of the annotators against each other.
     """
     figure = Figure(figsize=(7.6, 6.2))
-    axis = figure.add_axes((0.09, 0.09, 0.74, 0.84))
+    axis = figure.add_axes((0.08, 0.09, 0.70, 0.84))
     axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="recall", ylabel="precision", aspect="equal")
     axis.set_title(title, fontsize=11, loc="left")
     for level in LEVELS:
