@@ -12,14 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.app.assemble import build, build_data, build_network, build_task, build_trainer
 from cnnlab.app.check import check, check_class
 from cnnlab.app.folders import Folders, config_folder, register_resolvers
+from cnnlab.app.study_spec import read_study
+from cnnlab.studies.starts import start_filters
 
 CONFIGS = config_folder()
-JOBS = {"train": "cnnlab.app.train", "evaluate": "cnnlab.app.evaluate"}
+JOBS = {"train": "cnnlab.app.train", "evaluate": "cnnlab.app.evaluate", "study": "cnnlab.app.study"}
 OPTIONS = sorted(
     (path.parent.name, path.stem)
     for path in CONFIGS.glob("*/*.yaml")
-    if path.parent.name not in ("hydra", "logger", "sweep", "search")
+    if path.parent.name not in ("hydra", "logger", "sweep", "search", "study")
 )
+PATCHES = torch.rand(500, 1, 3, 3, generator=torch.Generator().manual_seed(0))
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 
 
@@ -50,6 +53,18 @@ def test_every_option_composes_and_passes_the_check(group: str, option: str) -> 
 @pytest.mark.parametrize("option", ["none", "tensorboard", "mlflow", "wandb"])
 def test_every_logger_composes(option: str) -> None:
     check(composed(f"logger={option}"), JOBS["train"])
+
+
+@pytest.mark.parametrize("study", sorted(path.stem for path in (CONFIGS / "study").glob("*.yaml")))
+def test_every_study_composes_and_its_hypotheses_are_about_its_arms(study: str) -> None:
+    config = composed(f"study={study}", "data.root=somewhere", name="study")
+    check(config, JOBS["study"])
+    asked = read_study(config)
+    assert asked.pairs
+    text = (CONFIGS / "study" / f"{study}.yaml").read_text()
+    assert all(f"# {head}:" in text for head in ("Question", "Command", "Hardware", "Time", "Expected"))
+    for arm in asked.arms:
+        start_filters(arm, (config.filters, 1, config.kernel_size, config.kernel_size), 0, torch.ones(1, 1), PATCHES)
 
 
 def test_the_evaluation_composes() -> None:

@@ -54,7 +54,16 @@ def test_a_study_and_the_same_one_killed_and_resumed(here: Callable, background:
     text = Path("whole/study.html").read_text()
     assert "jet/permuted" in text
     assert "after an interruption" in text
-    for name in ("accuracy", "area", "steps", "corrupted", "curves", "drift", "sizes", "kernels_0"):
+    for name in (
+        "accuracy",
+        "area",
+        "steps",
+        "corrupted",
+        "curves",
+        "drift_profile_to_whitening",
+        "sizes",
+        "kernels_0",
+    ):
         assert Path(f"whole/figures/{name}.png").stat().st_size > 5000
 
     parts = Path("killed/parts")

@@ -71,7 +71,7 @@ VALUES = {
     "processes": int | None,
     "runs": str | list[str] | None,
     "notebook": bool,
-    "epochs": int,
+    "epochs": int | list | dict,  # a number; of a study a list or a mapping as well
 }
 
 

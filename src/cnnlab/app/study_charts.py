@@ -87,14 +87,17 @@ def drift_curves(rows: Sequence[Row], words: Sequence[str], variances: Sequence[
     """Likeness to the reference's last profile, to whitening, and to the start, over epochs, with their nulls."""
     white_D = whitening_profile(torch.tensor(variances, dtype=torch.float64))
     null = random_likeness(white_D, filters)
-    titles = {
-        "likeness": "Energy profile: correlation with the reference's last one",
-        "whitening": f"Energy profile: correlation with whitening (random layers: 95 % below {null:.2f})",
-        "cosine": "Kernels: cosine to their start",
+    measures = {
+        "likeness": ("Profile, to the reference", "correlation of the energy profile with the reference's last one"),
+        "whitening": (
+            "Profile, to whitening",
+            f"correlation of the energy profile with whitening; of random layers 95 % lie below {null:.2f}",
+        ),
+        "cosine": ("Kernels, to their start", "cosine between the kernels and their start"),
     }
     found = []
-    for where in words:
-        for name, title in titles.items():
+    for name, (title, y) in measures.items():
+        for where in words:
             lines = {}
             for arm, runs in _by_arm(rows, where).items():
                 epochs = [one["epoch"] for one in runs[0]["drift"]]
@@ -102,7 +105,7 @@ def drift_curves(rows: Sequence[Row], words: Sequence[str], variances: Sequence[
                 if points:
                     lines[arm] = points
             if lines:
-                found.append(Curves(f"{title}, {where}", "epoch", title, lines, spread=True))
+                found.append(Curves(f"{title}: {where}", "epoch", y, lines, spread=True))
     return found
 
 

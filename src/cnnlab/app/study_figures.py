@@ -1,5 +1,6 @@
 """The figures of a study as PNG: forests, learning curves, drift, the first layers before and after."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ def draw_figures(results: Any, compared: dict[str, list[Contrast]], page: StudyP
     for name, found in compared.items():
         _save(_forest(name, found, results.config["relevant"]), folder / f"{name}.png")
     styles = _styles(results)
-    for name, pictures in (("curves", page.curves), ("sizes", page.sizes), ("drift", page.drift)):
+    groups = [("curves", page.curves), ("sizes", page.sizes)]
+    for y in dict.fromkeys(one.y for one in page.drift):
+        title = next(one.title for one in page.drift if one.y == y).partition(":")[0]
+        name = title.lower().replace(", ", "_").replace(" ", "_")
+        groups.append((f"drift_{name}", [one for one in page.drift if one.y == y]))
+    for name, pictures in groups:
         if pictures:
-            panels = {one.title: one.lines for one in pictures}
-            _save(_bands(panels, pictures[0], styles), folder / f"{name}.png")
+            _save(_bands(pictures, styles), folder / f"{name}.png")
     for number, condition in enumerate(page.conditions):
         pairs = _kernels(results, condition)
         if pairs:
@@ -42,8 +47,13 @@ def _forest(name: str, found: list[Contrast], relevant: float) -> Figure:
     return forest_figure(panels, unit, relevant if unit == "points" else 0.0, QUANTITIES[name].better)
 
 
-def _bands(panels: dict[str, Any], first: Curves, styles: dict[str, tuple[int, str]]) -> Figure:
-    return bands_figure(panels, first.x, first.y, first.spread, styles)
+def _bands(pictures: Sequence[Curves], styles: dict[str, tuple[int, str]]) -> Figure:
+    """A panel a condition, the measure under the figure's title."""
+    first = pictures[0]
+    panels = {one.title.rpartition(": ")[2]: one.lines for one in pictures}
+    figure = bands_figure(panels, first.x, "", first.spread, styles)
+    figure.suptitle(first.y, fontsize=10)
+    return figure
 
 
 def _styles(results: Any) -> dict[str, tuple[int, str]]:
