@@ -83,6 +83,12 @@ def test_an_interval_off_0_that_does_not_outlast_the_correction_supports_nothing
     assert "not after correction" in said
 
 
+def test_arms_that_were_given_different_learning_rates_are_told_of() -> None:
+    data = [row | {"lr": 0.1 if row["arm"] == "a" else 0.3} for row in rows({"a": 0.02, "b": 0.0})]
+    assert judge(claim("better"), data)[0].count("(learning rates 0.1 and 0.3)") == 2
+    assert "learning rates" not in judge(claim("better"), rows({"a": 0.02, "b": 0.0}))[0]
+
+
 def test_one_seed_decides_nothing_and_no_rows_neither() -> None:
     assert judge(claim("better"), rows({"a": 0.02, "b": 0.0}, seeds=1))[1] == "undecided"
     assert judge(claim("better", "corrupted/contrast"), rows({"a": 0.0, "b": 0.0}))[1] == "undecided"

@@ -1,6 +1,6 @@
 """The pictures of a study's page as numbers: forests, learning curves, drift, corruptions. S seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -38,7 +38,18 @@ def band(x: float, values_S: Sequence[float]) -> Band:
     return float(x), mean, mean - half, mean + half
 
 
-def forest(name: str, found: Sequence[Contrast], relevant: float) -> Forest:
+def rates_of(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
+    """(arm, condition) -> its learning rate."""
+    return {(row["arm"], row["condition"]): row["lr"] for row in rows}
+
+
+def at_rates(arm: str, control: str, where: str, rates: Mapping[tuple[str, str], float]) -> str:
+    """What to add where two arms differ in more than their start; "" where they don't."""
+    one, other = rates.get((arm, where)), rates.get((control, where))
+    return f", at learning rates {one:g} and {other:g}" if one and other and one != other else ""
+
+
+def forest(name: str, found: Sequence[Contrast], relevant: float, rates: Mapping[tuple[str, str], float]) -> Forest:
     one = quantity(name)
     leads = {
         "accuracy": "Mean over seeds of the arm's value minus the control's, with its 95 % interval.",
@@ -55,6 +66,7 @@ def forest(name: str, found: Sequence[Contrast], relevant: float) -> Forest:
         words = verdict(d, one.unit, matters or None, one.better, each.corrected_p)
         holds = clear and each.corrected_p <= 0.05
         where = dict(each.condition)["condition"]
+        words += at_rates(each.arm, each.control, where, rates)
         rows.append(Compared(each.arm, each.control, where, d.mean, d.low, d.high, d.n, words, clear, holds))
     return Forest(one.words[0].upper() + one.words[1:], one.unit, matters, one.better, leads[name], rows)
 

@@ -80,7 +80,9 @@ def study_page(results: Results, compared: dict[str, list[Contrast]], folder: Pa
         conditions=words,
         hypotheses=[(one.text, *judge(one, rows)) for one in study.hypotheses],
         summary=_sentences(compared.get("accuracy", []), study, config["relevant"], words),
-        forests=[charts.forest(name, found, config["relevant"]) for name, found in compared.items()],
+        forests=[
+            charts.forest(name, found, config["relevant"], charts.rates_of(rows)) for name, found in compared.items()
+        ],
         curves=charts.learning_curves(rows, words),
         sizes=charts.by_size(rows),
         drift=charts.drift_curves(rows, words, results.plan["variances"], config["filters"]),
@@ -90,7 +92,7 @@ def study_page(results: Results, compared: dict[str, list[Contrast]], folder: Pa
         learning_rates=chosen_rates(results.rates, condition_words(study.conditions)),
         failed=failed_runs(results.failed, condition_words(study.conditions)),
         commands=_commands(results, folder),
-        limits=_limits(results),
+        limits=_limits(results, compared),
         missing=missing,
     )
 
@@ -176,7 +178,7 @@ def _commands(results: Results, folder: Path) -> list[tuple[str, str]]:
     ]
 
 
-def _limits(results: Results) -> list[str]:
+def _limits(results: Results, compared: dict[str, list[Contrast]]) -> list[str]:
     data = results.plan["data"]
     tested = data["images"].get("test")
     lines = ["One network, one optimizer, one data set: what holds here need not hold elsewhere."]
@@ -184,6 +186,14 @@ def _limits(results: Results) -> list[str]:
         lines.append(f"{tested:,} test images: one of them is {100 / tested:.2g} points.")
     lines.append("Seeds differ in the split, the subset, the order, the augmentation and the start of later layers; "
                  "the test images are the same for all.")  # fmt: skip
+    rates = charts.rates_of(results.rows)
+    pairs = [(c.arm, c.control, dict(c.condition)["condition"]) for c in compared.get("area", [])]
+    apart = [pair for pair in pairs if charts.at_rates(*pair, rates)]
+    if apart:
+        lines.append(
+            f"In {len(apart)} of {len(pairs)} comparisons the search chose different learning rates for the two arms: "
+            "their speed, the area and the steps, is that of the rates too. At one rate for all: search_seeds=0."
+        )
     if results.rates:
         rates = results.study.rates
         edge = [key for key, (lr, _) in results.rates.items() if lr in (min(rates), max(rates))]

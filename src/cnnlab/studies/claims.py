@@ -113,7 +113,11 @@ def judge(hypothesis: Hypothesis, rows: Sequence[Row]) -> tuple[str, str]:
         return "nothing was measured", "undecided"
     corrected = holm([difference.p for *_, difference in found])
     states = [_state(claim, difference, p) for (claim, _, difference), p in zip(found, corrected, strict=True)]
-    said = [_words(claim, where, difference, p) for (claim, where, difference), p in zip(found, corrected, strict=True)]
+    rates = {(row["arm"], row["condition"]): row.get("lr") for row in rows}
+    said = [
+        _words(claim, where, difference, p) + _at_rates(claim, where, rates)
+        for (claim, where, difference), p in zip(found, corrected, strict=True)
+    ]
     state = "refuted" if "refuted" in states else "undecided" if "undecided" in states else "supported"
     return "; ".join(said) + ".", state
 
@@ -155,6 +159,12 @@ def _state(claim: Claim, difference: Difference, corrected_p: float) -> str:
     if gain.low > 0 and not corrected_p > LEVEL:
         return "supported"
     return "refuted" if gain.high < 0 else "undecided"
+
+
+def _at_rates(claim: Claim, where: str, rates: Mapping[tuple[str, str], float | None]) -> str:
+    """Said where the two arms differ in more than their start."""
+    one, other = rates.get((claim.arm, where)), rates.get((claim.control or claim.arm, where))
+    return "" if one == other else f" (learning rates {one:g} and {other:g})"
 
 
 def _words(claim: Claim, where: str, difference: Difference, corrected_p: float) -> str:
