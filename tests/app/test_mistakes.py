@@ -241,3 +241,16 @@ def test_a_sweep_with_a_mistake_in_all_jobs_leaves_nothing(here: Callable) -> No
         assert outcome.status == 2
         assert is_one_message(outcome.err)
         assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_folder_that_is_no_run_is_told_with_runs_that_are_there(here: Callable) -> None:
+    Path("photos").mkdir()
+    assert "there are" not in here("run=photos", program="report").err
+    for name in ("train/2026-01-02_a", "train/2026-01-01_b"):
+        Path("outputs", name).mkdir(parents=True)
+        Path("outputs", name, "config.yaml").write_text("seed: 0\n")
+    outcome = here("run=photos", program="report")
+    assert outcome.status == 2
+    assert is_one_message(outcome.err)
+    assert "photos is not the folder of a run" in outcome.err
+    assert "there are outputs/train/2026-01-01_b, outputs/train/2026-01-02_a" in outcome.err

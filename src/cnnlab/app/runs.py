@@ -38,6 +38,9 @@ def find_run(given: Any) -> Path:
         raise ValueError(f"there is no folder {folder}{nearest(folder.name, runs)}{there}")
     inside = sorted(str(path.parent) for path in folder.glob(f"*/{CONFIG}"))
     there = f"; it holds runs, such as {inside[-1]}" if inside else ""
+    if not inside:
+        usual = sorted(Path("outputs").glob(f"*/*/{CONFIG}"), key=lambda path: path.parent.name)
+        there = f"; there are {', '.join(str(path.parent) for path in usual[-3:])}" if usual else ""
     raise ValueError(f"{folder} is not the folder of a run: it has no {CONFIG}{there}")
 
 
