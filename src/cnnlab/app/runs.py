@@ -39,7 +39,7 @@ def find_run(given: Any) -> Path:
     inside = sorted(str(path.parent) for path in folder.glob(f"*/{CONFIG}"))
     there = f"; it holds runs, such as {inside[-1]}" if inside else ""
     if not inside:
-        usual = sorted(Path("outputs").glob(f"*/*/{CONFIG}"), key=lambda path: path.parent.name)
+        usual = sorted(Path("outputs/train").glob(f"*/{CONFIG}"))
         there = f"; there are {', '.join(str(path.parent) for path in usual[-3:])}" if usual else ""
     raise ValueError(f"{folder} is not the folder of a run: it has no {CONFIG}{there}")
 
