@@ -1,6 +1,10 @@
 """Gradient and thinning in one walk: the detector as it is, only faster. H W image."""
 
 import math
+import os
+import select
+import signal
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -145,3 +149,23 @@ def test_anything_else_goes_the_general_way(given_: str) -> None:
     image = torch.rand(1, 1, 30, 30)
     assert not fusible(image, EdgeDetector(given_).kernels)
     assert not fusible(image.expand(1, 3, -1, -1), EdgeDetector("sobel").kernels)
+
+
+def test_a_forked_process_finds_the_same_with_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that are kept don't live on in a fork: waiting for them would take for ever."""
+    image = some(1, 1, 53, 60, levels=4)
+    monkeypatch.setattr(pixelwise, "_ROWS", 7)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    here = EdgeDetector("sobel").thinned(image)
+    read, write = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: of forks while there are threads
+        child = os.fork()
+    if child == 0:
+        os.write(write, bytes([torch.equal(EdgeDetector("sobel").thinned(image), here)]))
+        os._exit(0)
+    ready, _, _ = select.select([read], [], [], 60)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert ready
+    assert os.read(read, 1) == b"\x01"

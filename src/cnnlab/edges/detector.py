@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -159,9 +160,9 @@ class EdgeDetector(nn.Module):
     def _thinned_fused(self, image_B1HW: Tensor) -> Tensor:
         taps = small_taps(self.kernels)
         assert taps is not None
-        found = walked(self._padded(image_B1HW), image_B1HW, taps, self._least)
-        dtype = torch.promote_types(image_B1HW.dtype, torch.float32)
-        return spread(found, torch.zeros(image_B1HW.shape, dtype=dtype), self._limits)
+        found = walked(image_B1HW, self.border, taps, self._least)
+        dtype = np.float64 if image_B1HW.dtype == torch.float64 else np.float32
+        return spread(found, torch.from_numpy(np.zeros(image_B1HW.shape, dtype)), self._limits)
 
     def _thinned(self, image: Tensor, fields: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         strength, dy, dx = fields

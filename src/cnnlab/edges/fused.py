@@ -7,7 +7,6 @@ most of the time goes into moving them. A uint8 image is computed in its own who
 so that what is equal in the image is equal in strength, and a tie is a tie.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,9 +16,10 @@ from torch import Tensor
 
 from cnnlab.edges.compiled import COMPILED, compiled
 from cnnlab.edges.gradient import Gradient
-from cnnlab.edges.pixelwise import WHITE, cut, places_in_rows
+from cnnlab.edges.pixelwise import WHITE, cut, places_in_rows, side_by_side
 
 _PIXELS = 2**16  # of a few rows: 256 KiB of float32 in each of three fields
+_MODES = {"reflect": "reflect", "replicate": "edge", "zeros": "constant", "circular": "wrap"}  # numpy's names
 _LARGEST = 16  # weight in the smoothing, in whole numbers
 
 
@@ -52,23 +52,25 @@ def fusible(image_B1HW: Tensor, kernels: object) -> bool:
     return COMPILED and fits and image_B1HW.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
-def walked(padded_B1hw: Tensor, image_B1HW: Tensor, taps: Taps, least: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of each image the places y * W + x that stay, in order, and their strengths; with torch's number of threads."""
+def walked(image_B1HW: Tensor, border: str, taps: Taps, least: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each image the places y * W + x that stay, in order, and their strengths; with torch's number of threads.
+
+    Without one operation of torch's: its own threads wait busily for the next one, and these would have to share the
+    processor with them.
+    """
     white = WHITE[image_B1HW.dtype]
     kind = np.float64 if image_B1HW.dtype == torch.float64 else np.float32
     numbers = kind(taps.outer), kind(taps.middle), kind(taps.scale / white)
-    padded_Bhw, tie_BHW = (part.detach().contiguous()[:, 0].numpy() for part in (padded_B1hw, image_B1HW))
+    tie_BHW = np.ascontiguousarray(image_B1HW.detach()[:, 0].numpy())
+    padded_Bhw = np.pad(tie_BHW, ((0, 0), (1, 1), (1, 1)), mode=_MODES[border])
     white_1, ends = np.full(1, white, kind), cut(image_B1HW.shape[-2])
     jobs = [
         (padded_hw, (tie_HW, white_1, True), numbers, kind(least), top, bottom, _PIXELS)
         for padded_hw, tie_HW in zip(padded_Bhw, tie_BHW, strict=True)
         for top, bottom in pairwise(ends)
     ]
-    if len(ends) == 2:
-        return [strips_of_rows(*job) for job in jobs]
-    with ThreadPoolExecutor(len(ends) - 1) as threads:
-        found = list(threads.map(lambda job: strips_of_rows(*job), jobs))
     strips = len(ends) - 1
+    found = side_by_side(strips_of_rows, jobs, strips)
     parts = [zip(*found[start : start + strips], strict=True) for start in range(0, len(found), strips)]
     return [(np.concatenate(places), np.concatenate(strengths)) for places, strengths in parts]
 

@@ -5,7 +5,10 @@ white_1 holds the value that stands for 1, 255 where the ties are a uint8 image,
 not `tied` means that there are none, and the field is not looked at.
 """
 
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -36,10 +39,7 @@ def places_along(
         for index in range(len(strength_B1HW))
         for top, bottom in pairwise(ends)
     ]
-    if strips == 1:
-        return [places_in_rows(*job) for job in jobs]
-    with ThreadPoolExecutor(strips) as threads:
-        found = list(threads.map(lambda job: places_in_rows(*job), jobs))
+    found = side_by_side(places_in_rows, jobs, strips)
     return [np.concatenate(found[start : start + strips]) for start in range(0, len(found), strips)]
 
 
@@ -47,6 +47,20 @@ def cut(height: int) -> list[int]:
     """Where the rows of an image are cut, a part for each thread; its ends too."""
     strips = max(1, min(torch.get_num_threads(), height // _ROWS))
     return [height * strip // strips for strip in range(strips + 1)]
+
+
+def side_by_side(work: Callable, jobs: list[tuple], threads: int) -> list:
+    """`work` of each job, in order."""
+    if threads == 1:
+        return [work(*job) for job in jobs]
+    return list(_workers(threads, os.getpid()).map(lambda job: work(*job), jobs))
+
+
+@lru_cache
+def _workers(threads: int, process: int) -> ThreadPoolExecutor:
+    """Kept: new threads would fetch new memory, which costs half as much as the work. A forked process has none of
+    its parent's threads, and makes its own."""
+    return ThreadPoolExecutor(threads)
 
 
 @compiled
