@@ -4,11 +4,12 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnlab.studies.contrasts import contrasts
+from cnnlab.studies.contrasts import contrasts, family_p
 from cnnlab.studies.curves import Race
 from cnnlab.studies.statistics import Difference, holm, paired_difference
 from cnnlab.studies.words import p_words, race_words, verdict
@@ -140,3 +141,24 @@ def test_an_unknown_name_is_told(pair: tuple[str, str], quantity: str, words: st
 def test_two_runs_of_one_seed_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="two runs of 'reference', seed 0"):
         contrasts([*rows(), rows()[0]], [("sobel", "reference")], "accuracy")
+
+
+@pytest.mark.parametrize(("seeds", "student"), [(6, True), (8, True), (16, False)])
+def test_a_large_difference_outlasts_the_correction_however_few_seeds(seeds: int, student: bool) -> None:
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(12):
+        for seed in range(seeds):
+            shared = generator.normal()
+            rows.append({"arm": "a", "seed": seed, "train_size": number, "x": shared + 9 + generator.normal(0, 0.1)})
+            rows.append({"arm": "b", "seed": seed, "train_size": number, "x": shared + generator.normal(0, 0.1)})
+    found = contrasts(rows, [("a", "b")], "x")
+    assert max(one.corrected_p for one in found) < 0.05
+    started = family_p([one.difference for one in found])
+    assert started == [one.difference.p_t if student else one.difference.p for one in found]
+    # Without an effect it makes no more false alarms than it should.
+    alarms = 0
+    for _ in range(300):
+        drawn = [paired_difference(generator.normal(size=seeds), [0.0] * seeds, resamples=99) for _ in range(10)]
+        alarms += min(holm(family_p(drawn))) <= 0.05
+    assert alarms <= 30  # 5 % of 300, and four standard deviations

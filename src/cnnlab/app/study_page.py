@@ -16,7 +16,7 @@ from cnnlab.app.tables import write_csv
 from cnnlab.reports.record import write_text
 from cnnlab.reports.study import Arm, StudyPage, render_study
 from cnnlab.studies.claims import QUANTITIES, judge
-from cnnlab.studies.contrasts import Contrast, contrasts
+from cnnlab.studies.contrasts import Contrast, contrasts, family_p
 from cnnlab.studies.plan import Condition, Run, condition_words
 from cnnlab.studies.power import seeds_needed
 from cnnlab.studies.starts import words_of
@@ -193,6 +193,12 @@ def _limits(results: Results, compared: dict[str, list[Contrast]]) -> list[str]:
         lines.append(
             f"In {len(apart)} of {len(pairs)} comparisons the search chose different learning rates for the two arms: "
             "their speed, the area and the steps, is that of the rates too. At one rate for all: search_seeds=0."
+        )
+    family = [one.difference for one in compared.get("accuracy", [])]
+    if family and any(p is not one.p for p, one in zip(family_p(family), family, strict=True)):
+        lines.append(
+            f"With so few seeds a sign-flip test can't outlast the correction for {len(family)} comparisons; it starts "
+            "from Student's paired t-test, which takes the differences to be normal."
         )
     if results.rates:
         rates = results.study.rates

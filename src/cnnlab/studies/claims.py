@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from cnnlab.studies.contrasts import Row, contrasts
+from cnnlab.studies.contrasts import Row, contrasts, family_p
 from cnnlab.studies.statistics import Difference, holm, paired_difference
 from cnnlab.studies.words import verdict
 
@@ -111,7 +111,7 @@ def judge(hypothesis: Hypothesis, rows: Sequence[Row]) -> tuple[str, str]:
         found += [(claim, where, difference) for where, difference in _differences(claim, rows)]
     if not found:
         return "nothing was measured", "undecided"
-    corrected = holm([difference.p for *_, difference in found])
+    corrected = holm(family_p([difference for *_, difference in found]))
     states = [_state(claim, difference, p) for (claim, _, difference), p in zip(found, corrected, strict=True)]
     rates = {(row["arm"], row["condition"]): row.get("lr") for row in rows}
     said = [

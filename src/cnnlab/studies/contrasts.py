@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
-from cnnlab.studies.statistics import Difference, holm, paired_difference
+from cnnlab.studies.statistics import Difference, holm, paired_difference, smallest_p
 
 Row = Mapping[str, Any]
 
@@ -33,9 +33,9 @@ def contrasts(
 ) -> list[Contrast]:
     """Every (arm, control) of `pairs` under every combination of `conditions` that the rows have, in their order.
 
-    The returned list is one family: p is corrected for its length, so give the comparisons that answer one question
-    together and other questions apart. factor: 100 makes points of accuracies. A run without the quantity, or where it
-    is not finite, leaves its seed out of the comparison; a comparison without a common seed is left out.
+    The returned list is one family: p is corrected for its length (`family_p`), so give the comparisons that answer one
+    question together and other questions apart. factor: 100 makes points of accuracies. A run without the quantity, or
+    where it is not finite, leaves its seed out of the comparison; a comparison without a common seed is left out.
     ValueError for an arm, a condition or a quantity that no row has, or two runs of one arm, condition and seed.
     """
     _check(rows, pairs, quantity, conditions)
@@ -56,8 +56,18 @@ def contrasts(
             if common:
                 difference = paired_difference([a[s] for s in common], [b[s] for s in common], confidence)
                 found.append((arm, control, place, quantity, difference))
-    corrected = holm([difference.p for *_, difference in found])
+    corrected = holm(family_p([difference for *_, difference in found]))
     return [Contrast(*one, p) for one, p in zip(found, corrected, strict=True)]
+
+
+def family_p(differences: Sequence[Difference], level: float = 0.05) -> list[float]:
+    """What the correction for their number starts from: p of the sign-flip test, or of Student's where that can't do.
+
+    n seeds can't make a sign-flip p below 2 / 2^n, so that among many comparisons of few seeds nothing could outlast
+    the correction, however large. Then the whole family takes Student's p, which needs normal differences.
+    """
+    few = any(smallest_p(one.n) * len(differences) > level for one in differences if one.n > 1)
+    return [one.p_t if few else one.p for one in differences]
 
 
 def _place(row: Row, conditions: Sequence[str]) -> tuple[tuple[str, Any], ...]:
