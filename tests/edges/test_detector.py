@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.feature import canny
 from torch import Tensor
 
-from cnnlab.edges import pixelwise, thinning
+from cnnlab.edges import places, thinning
 from cnnlab.edges.borders import BORDERS
 from cnnlab.edges.detector import EdgeDetector, Edges
 from cnnlab.edges.energy import OrientedEnergy
@@ -257,6 +257,6 @@ def test_place_by_place_and_by_whole_fields_hysteresis_keeps_the_same(
 def test_threads_share_the_rows_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     image = torch.randint(0, 4, (2, 1, 50, 60), generator=torch.Generator().manual_seed(2)) / 4
     alone = EdgeDetector("sobel").thinned(image)
-    monkeypatch.setattr(pixelwise, "_ROWS", 7)
+    monkeypatch.setattr(places, "_ROWS", 7)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
     assert torch.equal(EdgeDetector("sobel").thinned(image), alone)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cnnlab.edges import detector as room
-from cnnlab.edges import fused, pixelwise, thinning
+from cnnlab.edges import fused, places, thinning
 from cnnlab.edges.borders import BORDERS
 from cnnlab.edges.detector import EdgeDetector
 from cnnlab.edges.fused import fusible, small_taps
@@ -125,7 +125,7 @@ def test_there_is_no_seam_between_rows_at_a_time_nor_between_threads(
     image = some(2, 1, 53, 60, levels=4)
     alone = EdgeDetector("sobel").thinned(image)
     monkeypatch.setattr(fused, "_PIXELS", pixels)
-    monkeypatch.setattr(pixelwise, "_ROWS", 7)
+    monkeypatch.setattr(places, "_ROWS", 7)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     assert torch.equal(EdgeDetector("sobel").thinned(image), alone)
     assert alone.any()
@@ -154,7 +154,7 @@ def test_anything_else_goes_the_general_way(given_: str) -> None:
 def test_a_forked_process_finds_the_same_with_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that are kept don't live on in a fork: waiting for them would take for ever."""
     image = some(1, 1, 53, 60, levels=4)
-    monkeypatch.setattr(pixelwise, "_ROWS", 7)
+    monkeypatch.setattr(places, "_ROWS", 7)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     here = EdgeDetector("sobel").thinned(image)
     read, write = os.pipe()

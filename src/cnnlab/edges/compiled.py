@@ -1,4 +1,8 @@
-"""Loops over pixels, compiled by numba where it is installed; without it they run as they are, slowly."""
+"""Loops over pixels, compiled by numba where it is installed; without it they run as they are, slowly.
+
+numba keeps what it compiled until the file of the function changes, and looks at no other file. So a compiled function
+calls only compiled functions of its own file: else a change in the other one would go unnoticed.
+"""
 
 from collections.abc import Callable
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.edges.hysteresis import follow
-from cnnlab.edges.pixelwise import places_along
+from cnnlab.edges.places import places_along
 from cnnlab.edges.thresholds import levels
 
 Limits = tuple[str, float | None, float | None]

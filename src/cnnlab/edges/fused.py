@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnlab.edges.compiled import COMPILED, compiled
+from cnnlab.edges.compiled import COMPILED
 from cnnlab.edges.gradient import Gradient
-from cnnlab.edges.pixelwise import WHITE, cut, places_in_rows, side_by_side
+from cnnlab.edges.pixelwise import strips_of_rows
+from cnnlab.edges.places import WHITE, cut, side_by_side
 
 _PIXELS = 2**16  # of a few rows: 256 KiB of float32 in each of three fields
 _MODES = {"reflect": "reflect", "replicate": "edge", "zeros": "constant", "circular": "wrap"}  # numpy's names
@@ -73,69 +74,3 @@ def walked(image_B1HW: Tensor, border: str, taps: Taps, least: float) -> list[tu
     found = side_by_side(strips_of_rows, jobs, strips)
     parts = [zip(*found[start : start + strips], strict=True) for start in range(0, len(found), strips)]
     return [(np.concatenate(places), np.concatenate(strengths)) for places, strengths in parts]
-
-
-@compiled
-def strips_of_rows(
-    padded_hw: np.ndarray,
-    ties: tuple[np.ndarray, np.ndarray, bool],
-    numbers: tuple[float, float, float],
-    least: float,
-    top: int,
-    bottom: int,
-    pixels: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Places and strengths in the rows from top to before bottom, so many pixels at a time."""
-    (height, width), (tie_HW, white_1, tied) = (padded_hw.shape[0] - 2, padded_hw.shape[1] - 2), ties
-    step = min(max(pixels // width, 1), bottom - top)
-    shape = (step + 4, width)
-    strength_SW, dy_SW, dx_SW = (
-        np.empty(shape, white_1.dtype),
-        np.empty(shape, white_1.dtype),
-        np.empty(shape, white_1.dtype),
-    )
-    place_N, strength_N = np.empty((bottom - top) * width, np.int64), np.empty((bottom - top) * width, white_1.dtype)
-    count = 0
-    for start in range(top, bottom, step):
-        end = min(start + step, bottom)
-        first, last = max(start - 2, 0), min(end + 2, height)  # thinning looks two rows further
-        rows = last - first
-        strength_hW, dy_hW, dx_hW = strength_SW[:rows], dy_SW[:rows], dx_SW[:rows]
-        gradient_of_rows(padded_hw, numbers, first, last, strength_hW, dy_hW, dx_hW)
-        tie_hW = (tie_HW[first:last], white_1, tied)
-        found_N = places_in_rows(strength_hW, (dy_hW, dx_hW), tie_hW, least, start - first, end - first)
-        for place in found_N:
-            place_N[count] = place + first * width
-            strength_N[count] = strength_hW[place // width, place % width]
-            count += 1
-    return place_N[:count].copy(), strength_N[:count].copy()
-
-
-@compiled
-def gradient_of_rows(
-    padded_hw: np.ndarray,
-    numbers: tuple[float, float, float],
-    first: int,
-    last: int,
-    strength_hW: np.ndarray,
-    dy_hW: np.ndarray,
-    dx_hW: np.ndarray,
-) -> None:
-    """Strength, and the normal times any number, of the rows from first to before last. Compiled to vectors.
-
-    Smoothed before it is differentiated, pairs first: the answer turns and mirrors with the image to the last bit.
-    """
-    outer, middle, scale = numbers
-    kind, width = strength_hW.dtype.type, strength_hW.shape[1]
-    smooth_w = np.empty(width + 2, strength_hW.dtype)
-    for y in range(first, last):
-        above_w, here_w, below_w = padded_hw[y], padded_hw[y + 1], padded_hw[y + 2]
-        strength_W, dy_W, dx_W = strength_hW[y - first], dy_hW[y - first], dx_hW[y - first]
-        for x in range(width + 2):
-            smooth_w[x] = (kind(above_w[x]) + kind(below_w[x])) * outer + kind(here_w[x]) * middle
-        for x in range(width):
-            north = (kind(above_w[x]) + kind(above_w[x + 2])) * outer + kind(above_w[x + 1]) * middle
-            south = (kind(below_w[x]) + kind(below_w[x + 2])) * outer + kind(below_w[x + 1]) * middle
-            down, right = south - north, smooth_w[x + 2] - smooth_w[x]
-            dy_W[x], dx_W[x] = down, right
-            strength_W[x] = np.sqrt(down * down + right * right) * scale

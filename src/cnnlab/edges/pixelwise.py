@@ -1,66 +1,18 @@
-"""Thinning pixel by pixel, for a processor: the two rules of `thinning.py` in one walk down the rows. H W image.
+"""Loops over pixels for a processor, compiled: the two rules of `thinning.py` in one walk down the rows. H W image.
 
-Fields are (H, W), outside of them is 0. A place is y * W + x. Ties are (tie_HW, white_1, tied):
-white_1 holds the value that stands for 1, 255 where the ties are a uint8 image, which is never copied so, else 1;
-not `tied` means that there are none, and the field is not looked at.
+h, w: with a border, or a few rows. S rows at a time. Fields are (H, W), outside of them is 0. A place is y * W + x.
+Ties are (tie_HW, white_1, tied): white_1 holds the value that stands for 1, 255 where the ties are a uint8 image, which
+is never copied so, else 1; not `tied` means that there are none, and the field is not looked at.
+
+All that is compiled together stands in this one file: see `compiled.py`.
 """
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
-
 import numpy as np
-import torch
-from torch import Tensor
 
 from cnnlab.edges.compiled import compiled
 
-WHITE = {torch.uint8: 255, torch.float32: 1, torch.float64: 1}
-_ROWS = 64  # so few at least for each thread
 NO, YES, ASK = np.uint8(0), np.uint8(1), np.uint8(2)  # ASK is one more than YES
 ASKS = np.uint64(0x0202020202020202)  # in any of eight verdicts
-
-
-def places_along(
-    strength_B1HW: Tensor, dy_B1HW: Tensor, dx_B1HW: Tensor, tie_B1HW: Tensor | None, least: float
-) -> list[np.ndarray]:
-    """Of each image the places that stay, in order; with as many threads as torch uses."""
-    tie_B1HW, tied = (strength_B1HW, False) if tie_B1HW is None else (tie_B1HW, True)
-    fields = [field.detach().contiguous()[:, 0].numpy() for field in (strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW)]
-    strength_BHW, dy_BHW, dx_BHW, tie_BHW = fields
-    kind = strength_BHW.dtype.type
-    white_1 = np.full(1, WHITE[tie_B1HW.dtype], kind)
-    ends = cut(strength_B1HW.shape[-2])
-    strips = len(ends) - 1
-    jobs = [
-        (strength_BHW[index], (dy_BHW[index], dx_BHW[index]), (tie_BHW[index], white_1, tied), kind(least), top, bottom)
-        for index in range(len(strength_B1HW))
-        for top, bottom in pairwise(ends)
-    ]
-    found = side_by_side(places_in_rows, jobs, strips)
-    return [np.concatenate(found[start : start + strips]) for start in range(0, len(found), strips)]
-
-
-def cut(height: int) -> list[int]:
-    """Where the rows of an image are cut, a part for each thread; its ends too."""
-    strips = max(1, min(torch.get_num_threads(), height // _ROWS))
-    return [height * strip // strips for strip in range(strips + 1)]
-
-
-def side_by_side(work: Callable, jobs: list[tuple], threads: int) -> list:
-    """`work` of each job, in order."""
-    if threads == 1:
-        return [work(*job) for job in jobs]
-    return list(_workers(threads, os.getpid()).map(lambda job: work(*job), jobs))
-
-
-@lru_cache
-def _workers(threads: int, process: int) -> ThreadPoolExecutor:
-    """Kept: new threads would fetch new memory, which costs half as much as the work. A forked process has none of
-    its parent's threads, and makes its own."""
-    return ThreadPoolExecutor(threads)
 
 
 @compiled
@@ -251,3 +203,69 @@ def places_in_rows(
             place_N[kept] = y * width + x
             kept += stays
     return place_N[:kept].copy()
+
+
+@compiled
+def strips_of_rows(
+    padded_hw: np.ndarray,
+    ties: tuple[np.ndarray, np.ndarray, bool],
+    numbers: tuple[float, float, float],
+    least: float,
+    top: int,
+    bottom: int,
+    pixels: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places and strengths in the rows from top to before bottom, so many pixels at a time."""
+    (height, width), (tie_HW, white_1, tied) = (padded_hw.shape[0] - 2, padded_hw.shape[1] - 2), ties
+    step = min(max(pixels // width, 1), bottom - top)
+    shape = (step + 4, width)
+    strength_SW, dy_SW, dx_SW = (
+        np.empty(shape, white_1.dtype),
+        np.empty(shape, white_1.dtype),
+        np.empty(shape, white_1.dtype),
+    )
+    place_N, strength_N = np.empty((bottom - top) * width, np.int64), np.empty((bottom - top) * width, white_1.dtype)
+    count = 0
+    for start in range(top, bottom, step):
+        end = min(start + step, bottom)
+        first, last = max(start - 2, 0), min(end + 2, height)  # thinning looks two rows further
+        rows = last - first
+        strength_hW, dy_hW, dx_hW = strength_SW[:rows], dy_SW[:rows], dx_SW[:rows]
+        gradient_of_rows(padded_hw, numbers, first, last, strength_hW, dy_hW, dx_hW)
+        tie_hW = (tie_HW[first:last], white_1, tied)
+        found_N = places_in_rows(strength_hW, (dy_hW, dx_hW), tie_hW, least, start - first, end - first)
+        for place in found_N:
+            place_N[count] = place + first * width
+            strength_N[count] = strength_hW[place // width, place % width]
+            count += 1
+    return place_N[:count].copy(), strength_N[:count].copy()
+
+
+@compiled
+def gradient_of_rows(
+    padded_hw: np.ndarray,
+    numbers: tuple[float, float, float],
+    first: int,
+    last: int,
+    strength_hW: np.ndarray,
+    dy_hW: np.ndarray,
+    dx_hW: np.ndarray,
+) -> None:
+    """Strength, and the normal times any number, of the rows from first to before last. Compiled to vectors.
+
+    Smoothed before it is differentiated, pairs first: the answer turns and mirrors with the image to the last bit.
+    """
+    outer, middle, scale = numbers
+    kind, width = strength_hW.dtype.type, strength_hW.shape[1]
+    smooth_w = np.empty(width + 2, strength_hW.dtype)
+    for y in range(first, last):
+        above_w, here_w, below_w = padded_hw[y], padded_hw[y + 1], padded_hw[y + 2]
+        strength_W, dy_W, dx_W = strength_hW[y - first], dy_hW[y - first], dx_hW[y - first]
+        for x in range(width + 2):
+            smooth_w[x] = (kind(above_w[x]) + kind(below_w[x])) * outer + kind(here_w[x]) * middle
+        for x in range(width):
+            north = (kind(above_w[x]) + kind(above_w[x + 2])) * outer + kind(above_w[x + 1]) * middle
+            south = (kind(below_w[x]) + kind(below_w[x + 2])) * outer + kind(below_w[x + 1]) * middle
+            down, right = south - north, smooth_w[x + 2] - smooth_w[x]
+            dy_W[x], dx_W[x] = down, right
+            strength_W[x] = np.sqrt(down * down + right * right) * scale

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnnlab.edges.compiled import COMPILED
-from cnnlab.edges.pixelwise import places_along
+from cnnlab.edges.places import places_along
 
 
 def thin(strength_B1HW: Tensor, orientation_B1HW: Tensor, tie_B1HW: Tensor | None = None) -> Tensor:

@@ -1,0 +1,24 @@
+"""What is compiled and kept on disk."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+import cnnlab.edges
+from cnnlab.edges.compiled import COMPILED
+
+
+@pytest.mark.skipif(not COMPILED, reason="numba is not installed")
+def test_compiled_functions_call_compiled_functions_of_their_own_file_only() -> None:
+    """numba looks for changes in a function's own file alone; another one's would leave the old code in use."""
+    seen = 0
+    for module in pkgutil.iter_modules(cnnlab.edges.__path__):
+        names = vars(importlib.import_module(f"cnnlab.edges.{module.name}"))
+        own = [one for one in names.values() if hasattr(one, "py_func") and one.__module__.endswith(module.name)]
+        for one in own:
+            called = [names.get(name) for name in one.py_func.__code__.co_names]
+            others = [other for other in called if hasattr(other, "py_func")]
+            assert {other.__module__ for other in others} <= {one.__module__}, one.__name__
+            seen += len(others)
+    assert seen > 5
