@@ -11,7 +11,10 @@ from PIL import Image
 
 from cnnlab.data.boundaries import BoundaryData
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning"),  # of torch's own compiler
+]
 SMALL = (
     "model=edge_net", "data=bsds500", "model.widths=[4,6]", "model.dilations=[[1],[1]]", "model.up_width=4",
     "data.crop=32", "data.passes=2", "data.batch_size=2", "trainer.max_epochs=2",

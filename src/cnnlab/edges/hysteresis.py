@@ -90,36 +90,36 @@ def follow(place_N: np.ndarray, value_N: np.ndarray, low: float, high: float, jo
 
 
 def joined_on_device(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
-    """The same by tensor operations alone.
+    """The same by tensor operations alone, on the K pixels of `weak`, which are few.
 
-    Every pixel of `weak` starts as its own root. A round hooks each root to the largest root that touches its tree,
-    then lets every pixel follow _JUMPS times as many steps up its tree as the doubling gives. Roots only ever grow
-    within their component, so the rounds end when each touches none but itself: asked once a round, since the
-    answer makes the processor wait for the device.
+    Every one of them starts as its own root. A round hooks each root to the largest root that touches its tree, then
+    lets all follow their tree upwards. Roots only ever grow within their component, so the rounds end when each
+    touches none but its own: asked once a round, since the answer makes the processor wait for the device.
     """
-    batch, _, height, width = weak_B1HW.shape
-    place_N = torch.arange(weak_B1HW.numel(), device=weak_B1HW.device)
-    weak_N = weak_B1HW.flatten()
-    root_N = torch.where(weak_N, place_N, -1)
+    framed = F.pad(weak_B1HW, (1, 1, 1, 1))  # so that a step to the side stays in the image
+    place_K = framed.flatten().nonzero().squeeze(1)
+    count, width = len(place_K), framed.shape[-1]
+    number_N = torch.full((framed.numel(),), count, dtype=torch.int32, device=framed.device)
+    own_K = torch.arange(count, dtype=torch.int32, device=framed.device)
+    number_N[place_K] = own_K
+    steps = (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1)
+    near_8K = torch.stack([number_N[place_K + step] for step in steps])
+    root_K = own_K
     while True:
-        touching_N = torch.where(weak_N, _largest_of_nine(root_N.view(batch, height, width)).flatten(), -1)
-        if torch.equal(touching_N, root_N):
+        touching_K = torch.maximum(root_K, F.pad(root_K, (0, 1), value=-1)[near_8K].amax(0))
+        if torch.equal(touching_K, root_K):
             break
-        parent_N = place_N.scatter_reduce(0, root_N.clamp_min(0), touching_N, "amax")  # -1 changes no place
+        # What has nothing to tell its root tells it to itself: a GPU would have all of them wait in line.
+        hooked_K = torch.where(touching_K > root_K, root_K, own_K)
+        parent_K = own_K.scatter_reduce(0, hooked_K.long(), torch.where(touching_K > root_K, touching_K, own_K), "amax")
         for _ in range(_JUMPS):
-            parent_N = parent_N[parent_N]
-        root_N = torch.where(weak_N, parent_N[root_N.clamp_min(0)], -1)
-    holds_strong_N = torch.zeros_like(place_N, dtype=torch.uint8)
-    strong_N = (strong_B1HW.flatten() & weak_N).to(torch.uint8)
-    holds_strong_N = holds_strong_N.scatter_reduce(0, root_N.clamp_min(0), strong_N, "amax")
-    return ((holds_strong_N[root_N.clamp_min(0)] > 0) & weak_N).view_as(weak_B1HW)
-
-
-def _largest_of_nine(field_BHW: Tensor) -> Tensor:
-    rows_BHW = F.pad(field_BHW, (1, 1, 0, 0), value=-1)
-    rows_BHW = torch.maximum(torch.maximum(rows_BHW[..., :-2], rows_BHW[..., 1:-1]), rows_BHW[..., 2:])
-    columns_BHW = F.pad(rows_BHW, (0, 0, 1, 1), value=-1)
-    return torch.maximum(torch.maximum(columns_BHW[:, :-2], columns_BHW[:, 1:-1]), columns_BHW[:, 2:])
+            parent_K = parent_K[parent_K]
+        root_K = parent_K[root_K]
+    strong_K = F.pad(strong_B1HW, (1, 1, 1, 1)).flatten()[place_K]
+    holds_strong_K = torch.zeros_like(own_K).scatter_reduce(0, root_K.long(), strong_K.to(torch.int32), "amax")
+    stays = torch.zeros_like(framed)
+    stays.view(-1)[place_K] = holds_strong_K[root_K] > 0
+    return stays[..., 1:-1, 1:-1].contiguous()
 
 
 def _for_each(strength_B1HW: Tensor, name: str, threshold: Threshold) -> Tensor:
