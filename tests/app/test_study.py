@@ -81,6 +81,21 @@ def test_a_study_and_the_same_one_killed_and_resumed(here: Callable, background:
     assert table(Path("killed")) == rows
 
 
+@pytest.mark.cli
+def test_a_study_that_is_interrupted_shows_what_is_there(here: Callable, background: Callable) -> None:
+    quick = (*QUICK, "search_seeds=0", "learning_rates=[0.1]", "workers=1", "hydra.run.dir=half")
+    parts = Path("half/parts")
+    ended = background(*quick, program="study").when(lambda: list(parts.glob("runs_*.json"))).send(signal.SIGTERM)
+    assert ended.status == 128 + signal.SIGTERM
+    assert "resume=half" in ended.out
+    assert summary(Path("half"))["status"] == "interrupted"
+    assert 0 < len(table(Path("half"))) < 16
+    assert "not run" in Path("half/study.html").read_text()
+    assert here("resume=half", program="study").status == 0
+    assert len(table(Path("half"))) == 16
+    assert summary(Path("half"))["status"] == "completed"
+
+
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:
     bench = Bench(composed("data.rotation=10"), [])
     condition = Condition(40, 2)

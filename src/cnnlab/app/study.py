@@ -99,8 +99,14 @@ def _study(config: DictConfig, study: Study, plan: dict[str, Any], folder: Path,
         searched = [{**one, "condition": one["plan"].condition} for one in found]
         rates = choose_rates(searched)
     groups = run_groups(study.arms, study.conditions, study.seeds, {k: v[0] for k, v in rates.items()}, plan["at_once"])
-    _train(pool, "runs", groups, parts)
+    interrupt = None
+    try:
+        _train(pool, "runs", groups, parts)
+    except KeyboardInterrupt as caught:
+        interrupt = caught  # what is there already can be looked at
     found = read_parts(groups, parts)
+    if interrupt and not found:
+        raise interrupt
     if not found:
         record.finish("failed", error=next(iter(pool.errors.values()), "no run was completed"))
         raise RuntimeError(f"no run was completed: {record.content['error']}")
@@ -110,6 +116,8 @@ def _study(config: DictConfig, study: Study, plan: dict[str, Any], folder: Path,
     results = Results(study, rows, rates, failed, plan, values, record.content)
     with bugs_stand_out(lambda: True):
         metrics = write_results(results, folder)
+    if interrupt:
+        raise interrupt
     record.finish("failed" if failed else "completed", metrics=metrics)
     return 1 if failed else 0
 
