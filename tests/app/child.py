@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import sys
 
 from cnnlab.app import programs
@@ -14,6 +15,8 @@ def main(asked: dict) -> None:
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     if asked["LARGEST_FILE"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["LARGEST_FILE"], asked["LARGEST_FILE"]))
+    # A suite that was itself started in the background inherits that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = asked["ARGUMENTS"]
     getattr(programs, asked["PROGRAM"])()
 
