@@ -122,7 +122,7 @@ def _run_here(
     _print_to(folder / OUTPUT)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the sweep's own one passes it on
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     message = ""
     try:
         status = importlib.import_module(job).run(config, folder, resume=again)
@@ -156,7 +156,7 @@ def _terminate(number: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt("terminated", number)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A job whose sweep was killed must not go on beside the one that takes it up again."""
     parent = multiprocessing.parent_process()
     assert parent is not None

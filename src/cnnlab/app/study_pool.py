@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cnnlab.app import study_bench
-from cnnlab.app.jobs import _end_with_parent
+from cnnlab.app.jobs import end_with_parent
 from cnnlab.studies.plan import Group
 
 
@@ -74,7 +74,7 @@ class Pool:
 
 def _begin(config: dict[str, Any], corruptions: list[tuple[str, int]], threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     study_bench.begin(config, corruptions, threads)
 
 

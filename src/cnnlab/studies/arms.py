@@ -100,7 +100,7 @@ def _check_start(text: str, start: str) -> None:
     if start in STARTS:
         return
     if start.isidentifier() and start not in FAMILIES:
-        _choose(text, "start", start, (*STARTS, *FAMILIES))
+        _choose(text, "start", start, tuple(dict.fromkeys((*STARTS, *FAMILIES))))
     try:
         check_expression(start)
     except ValueError as error:

@@ -10,7 +10,6 @@ from cnnlab.studies.statistics import Difference, holm, paired_difference
 from cnnlab.studies.words import verdict
 
 EXPECTED = ("better", "worse", "same")
-STATES = ("supported", "refuted", "undecided")
 LEVEL = 0.05
 
 
