@@ -222,3 +222,18 @@ def test_a_folder_of_another_study_is_refused_and_left_alone(here: Callable) -> 
     assert "another study: it differs in seeds" in other.err
     assert Path("one/study.csv").read_bytes() == before
     assert re.search("no folder|not the folder", here("resume=two", program="study").err)
+
+
+def test_the_reference_is_likened_to_its_other_seeds_and_not_to_itself() -> None:
+    study = read_study(composed("train_sizes=[40]", "arms=[kaiming,jet]"))
+    rising, falling = [[weight / 45 for weight in order] for order in (range(1, 10), range(9, 0, -1))]
+
+    def part(arm: str, seed: int, profile: list[float]) -> dict[str, Any]:
+        plain = dict.fromkeys(("accuracy", "loss", "val_accuracy", "train_loss", "diverged", "seconds", "lr"), 0.5)
+        drift = [{"epoch": epoch, "cosine": 1.0, "distance": 0.0, "profile": profile} for epoch in (0, 2)]
+        return {**plain, "plan": Run(read_arm(arm), study.conditions[0], seed, None), "curve": [[0, 0.1], [1, 0.2]],
+                "corrupted": {}, "drift": drift, "kernels": []}  # fmt: skip
+
+    parts = [part("kaiming", 0, rising), part("kaiming", 1, falling), part("jet", 0, falling)]
+    rows = rows_of(parts, study, [float(v) for v in range(9, 0, -1)], 0.9)
+    assert [row["likeness"] for row in rows] == pytest.approx([-1, -1, 1])
