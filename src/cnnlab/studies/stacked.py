@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from cnnlab.studies.stacked_front_end import StackedFrontEnd, is_front_end
-from cnnlab.studies.stacked_layers import STACKED, UNCHANGED, StackedDropout
+from cnnlab.studies.stacked_layers import STACKED, UNCHANGED, StackedBatchNorm, StackedDropout
 
 
 class StackedNetwork(nn.Module):
@@ -127,4 +128,14 @@ def _container(modules: list[nn.Module], path: str) -> nn.Module:
     made._modules = {}
     for name in names[0]:
         made._modules[name] = _stacked([module._modules[name] for module in modules], f"{path}.{name}")
+    if isinstance(made, nn.Sequential):
+        _join_rectifiers(made)
     return made
+
+
+def _join_rectifiers(made: nn.Sequential) -> None:
+    """A ReLU behind a batch norm is done by the norm, in the same pass."""
+    for name, following in pairwise(made._modules):
+        if isinstance(made._modules[name], StackedBatchNorm) and type(made._modules[following]) is nn.ReLU:
+            made._modules[name].rectifies = True
+            made._modules[following] = nn.Identity()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cnnlab.studies.stacked_convolution import batch_first, batch_last, convolve
 from cnnlab.studies.stacked_layers import StackedLayer, stacked_tensor
+from cnnlab.studies.stacked_parts import can_part, parts
 
 # One computation, whether the weight moves or not.
 MIXED = ("frozen", "trainable", "released")
@@ -89,24 +90,34 @@ class StackedFrontEnd(StackedLayer):
             feature_RFHWB = self.one.rectified(self._respond_batch_last(image_BNHW))
             feature_BNHW = batch_first(feature_RFHWB.flatten(0, 1))
         else:
-            feature_BRFHW = self.one.rectified(self._respond(image_BNHW)).transpose(1, 2)
-            feature_BNHW = feature_BRFHW.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+            feature_BNHW = self._features(image_BNHW)
         return {"feature": feature_BNHW} if named else feature_BNHW
 
-    def _respond(self, image_BNHW: Tensor) -> Tensor:
-        """(B, O, R, H', W'), to the last bit those of separate runs.
+    def _features(self, image_BNHW: Tensor) -> Tensor:
+        """(B, R * F, H', W') channels last; one replica after the other, which stays in a CPU's cache."""
+        image_RBCHW, kernel_ROChw = self._bordered(image_BNHW), self.kernel()
+        if self.one.rectify == "parts" and can_part(image_RBCHW, kernel_ROChw):
+            return parts(image_RBCHW, kernel_ROChw, self.one.stride)
+        features = [
+            self.one.rectified(response).contiguous(memory_format=torch.channels_last)
+            for response in self._responses(image_RBCHW, kernel_ROChw)
+        ]
+        return torch.cat(features, 1).contiguous(memory_format=torch.channels_last)
+
+    def _responses(self, image_RBCHW: Tensor, kernel_ROChw: Tensor) -> list[Tensor]:
+        """(B, O, H', W') of each replica, to the last bit those of separate runs.
 
         It matters: beside a mirrored border and on flat ground derivative filters answer 0, and which side of 0 the
         rounding falls decides through the rectification where the gradient goes.
         """
-        image_RBCHW = self._bordered(image_BNHW)
-        pairs = zip(image_RBCHW.unbind(), self.kernel().unbind(), strict=True)
-        return torch.stack([F.conv2d(image, kernel, stride=self.one.stride) for image, kernel in pairs], dim=2)
+        pairs = zip(image_RBCHW.unbind(), kernel_ROChw.unbind(), strict=True)
+        return [F.conv2d(image, kernel, stride=self.one.stride) for image, kernel in pairs]
 
     def _respond_batch_last(self, image_BNHW: Tensor) -> Tensor:
         """(R, O, H', W', B); where precision is lower anyway, without going through the replicas one by one."""
         if not torch.is_autocast_enabled("cuda"):
-            return self._respond(image_BNHW).permute(2, 1, 3, 4, 0).contiguous()
+            responses = self._responses(self._bordered(image_BNHW), self.kernel())
+            return torch.stack(responses).permute(0, 2, 3, 4, 1).contiguous()
         image_BNHW = self._bordered(image_BNHW).transpose(0, 1).flatten(1, 2)
         return batch_last(convolve(image_BNHW, self.kernel(), self.one.stride)).unflatten(0, (self.replicas, -1))
 
