@@ -154,6 +154,8 @@ def test_a_mistake_is_told(text: str, words: str) -> None:
         ("gaussian", (9, 1, 4, 4), "odd side"),
         ("jet", (9, 1, 2, 2), "at least 3"),
         ("orthonormal", (10, 1, 3, 3), "at most 9"),
+        ("orthonormal_mixed", (30, 3, 3, 3), "at most 9"),
+        ("kaiming_mixed", (28, 3, 3, 3), "each of 3 rows"),
         ("pca", (10, 1, 3, 3), "as many filters"),
         ("jet", (10, 3, 3, 3), "equally many"),
     ],
@@ -162,3 +164,23 @@ def test_an_arm_that_does_not_fit_the_layer_is_named(text: str, shape: tuple, wo
     with pytest.raises(ValueError, match=words) as told:
         filters(text, shape)
     assert repr(text) in str(told.value)
+
+
+def test_mixed_random_filters_see_one_row_of_the_channel_mix_each_as_those_of_a_bank_do() -> None:
+    for name in ("kaiming_mixed", "orthonormal_mixed"):
+        row_RKD = filters(name, (27, 3, 3, 3)).permute(0, 2, 3, 1).reshape(3, 9 * 9, 3)
+        for row_DC, mix_C in zip(row_RKD, OPPONENT.double(), strict=True):
+            along_C = mix_C / mix_C.norm()
+            torch.testing.assert_close((row_DC @ along_C)[:, None] * along_C, row_DC)
+        torch.testing.assert_close(filters(name), filters(name.removesuffix("_mixed")))  # grey images have one row
+
+
+def test_orthonormal_mixed_filters_are_a_jet_turned_at_random() -> None:
+    """On each row as many orthonormal filters, which span what the jet spans: a rotation is all that is between them."""
+    jet, turned = (
+        filters(name, (27, 3, 3, 3)).flatten(1).unflatten(0, (3, 9)) for name in ("jet", "orthonormal_mixed")
+    )
+    torch.testing.assert_close(turned @ turned.mT, 2 * torch.eye(9).double().expand(3, 9, 9))
+    between = jet @ turned.mT / 2
+    torch.testing.assert_close(between @ between.mT, torch.eye(9).double().expand(3, 9, 9))
+    assert not torch.allclose(jet, turned)

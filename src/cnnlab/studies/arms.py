@@ -34,6 +34,12 @@ STARTS = {
     "zero_mean": Start("Kaiming normal, the mean of each kernel taken off", structured=False),
     "orthonormal": Start("random orthonormal kernels", structured=False),
     "orthonormal_zero_mean": Start("random orthonormal kernels, the mean of each taken off", structured=False),
+    "kaiming_mixed": Start(
+        "Kaiming normal, each kernel on one row of the channel mix (luminance or one opponent colour)", structured=False
+    ),
+    "orthonormal_mixed": Start(
+        "random orthonormal kernels on each row of the channel mix: a jet turned at random", structured=False
+    ),
     "derivatives": Start("Sobel in four directions, second derivatives, two Laplacians", structured=True),
     "differences": Start(
         "[0 1 0], [-1 0 1] and [1 -2 1] along y times the same along x: no smoothing", structured=True

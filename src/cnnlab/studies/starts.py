@@ -33,7 +33,10 @@ def start_filters(
     """
     assert match in MATCHES
     try:
-        start_OChw = _structured(arm, shape, seed, mix_RC, patch_NChw) if arm.structured else _random(arm, shape, seed)
+        if arm.structured:
+            start_OChw = _structured(arm, shape, seed, mix_RC, patch_NChw)
+        else:
+            start_OChw = _random(arm, shape, seed, mix_RC)
         return _matched(start_OChw, patch_NChw, match)
     except ValueError as error:
         raise ValueError(f"arm {arm.name!r}: {error}") from error
@@ -54,18 +57,36 @@ def _draws(shape: tuple[int, ...], seed: int) -> Tensor:
     return torch.randn(shape, generator=_generator(seed, DRAWS), dtype=torch.float64)
 
 
-def _random(arm: Arm, shape: tuple[int, int, int, int], seed: int) -> Tensor:
+def _random(arm: Arm, shape: tuple[int, int, int, int], seed: int, mix_RC: Tensor) -> Tensor:
     draw_OChw = _draws(shape, seed)
+    if arm.start.endswith("mixed"):
+        return _mixed(draw_OChw, mix_RC.double(), arm.start.startswith("orthonormal"))
     if arm.start.startswith("orthonormal"):
-        inputs = shape[1:].numel() if isinstance(shape, torch.Size) else shape[1] * shape[2] * shape[3]
-        if shape[0] > inputs:
-            raise ValueError(f"{shape[0]} filters of {inputs} weights cannot be orthonormal; at most {inputs}")
-        basis_DO, upper_OO = torch.linalg.qr(draw_OChw.flatten(1).T)
-        # With positive signs on the diagonal the basis is uniform over all (Mezzadri 2007, Notices of the AMS 54(5)).
-        draw_OChw = (basis_DO * upper_OO.diagonal().sign()).T.reshape(shape)
+        draw_OChw = _orthonormal(draw_OChw.flatten(1)).reshape(shape)
     if arm.start.endswith("zero_mean"):
         draw_OChw = draw_OChw - draw_OChw.mean(dim=(2, 3), keepdim=True)
     return draw_OChw
+
+
+def _mixed(draw_OChw: Tensor, mix_RC: Tensor, orthonormal: bool) -> Tensor:
+    """The kernels of the first channel, each on one row of the mix, as those of a bank are."""
+    rows, outputs = len(mix_RC), len(draw_OChw)
+    if outputs % rows:
+        raise ValueError(f"it needs equally many filters on each of {rows} rows; the layer has {outputs}")
+    kernel_RKhw = draw_OChw[:, 0].unflatten(0, (rows, -1))
+    if orthonormal:
+        kernel_RKhw = torch.stack([_orthonormal(one.flatten(1)).reshape(one.shape) for one in kernel_RKhw])
+    return torch.einsum("rc,rkhw->rkchw", mix_RC, kernel_RKhw).flatten(0, 1)
+
+
+def _orthonormal(draw_OD: Tensor) -> Tensor:
+    """Uniform over all orthonormal rows."""
+    outputs, inputs = draw_OD.shape
+    if outputs > inputs:
+        raise ValueError(f"{outputs} filters of {inputs} weights cannot be orthonormal; at most {inputs}")
+    basis_DO, upper_OO = torch.linalg.qr(draw_OD.T)
+    # With positive signs on the diagonal the basis is uniform over all (Mezzadri 2007, Notices of the AMS 54(5)).
+    return (basis_DO * upper_OO.diagonal().sign()).T
 
 
 def _structured(arm: Arm, shape: tuple[int, int, int, int], seed: int, mix_RC: Tensor, patch_NChw: Tensor) -> Tensor:
