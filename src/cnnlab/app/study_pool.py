@@ -69,7 +69,7 @@ class Pool:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
-                process.terminate()
+                process.kill()  # a group is whole or not there; and Lightning would take SIGTERM for itself
 
 
 def _begin(config: dict[str, Any], corruptions: list[tuple[str, int]], threads: int) -> None:
