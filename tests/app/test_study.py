@@ -4,6 +4,9 @@ import csv
 import json
 import re
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from cnnlab.filters import bank
 from cnnlab.studies.arms import read_arm
 from cnnlab.studies.plan import Condition, Run
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 QUICK = (
     'arms=[kaiming,jet,"jet/permuted",jet@frozen]', "seeds=2", "train_sizes=[40,80]", "epochs=2", "hypotheses=[]",
     "learning_rates=[0.1,0.3]", "search_seeds=1", "corruptions=[contrast]", "severities=[3]", "model.widths=[4]",
@@ -94,6 +98,31 @@ def test_a_study_that_is_interrupted_shows_what_is_there(here: Callable, backgro
     assert here("resume=half", program="study").status == 0
     assert len(table(Path("half"))) == 16
     assert summary(Path("half"))["status"] == "completed"
+
+
+@pytest.mark.cli
+def test_a_study_that_is_ended_takes_its_processes_along() -> None:
+    """Lightning takes SIGTERM for itself in a process that trains, which then goes on with the next group."""
+    options = (
+        "arms=[kaiming]", "seeds=4", "train_sizes=[40]", "~epochs", "+epochs=[1,20000]", "search_seeds=0",
+        "learning_rates=[0.1]", "replicas=1", "workers=2", "hydra.run.dir=long",
+    )  # fmt: skip
+    asked = [option for option in QUICK if not option.startswith("epochs")]
+    command = [sys.executable, str(SCRIPTS / "study.py"), *asked, *options]
+    with Path("out.txt").open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        end = time.monotonic() + 90
+        while len(list(Path("long/parts").glob("runs_0*.json"))) < 4:
+            assert process.poll() is None, Path("out.txt").read_text()
+            assert time.monotonic() < end, Path("out.txt").read_text()
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
+    assert len(table(Path("long"))) == 4
 
 
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:
@@ -203,6 +232,16 @@ def test_a_mistake_has_one_message_and_leaves_nothing(here: Callable, options: l
     assert outcome.status == 2, outcome.out
     assert outcome.err.count("\n") == 1, outcome.err
     assert all(word in outcome.err for word in words), outcome.err
+    assert not Path("study").exists()
+
+
+@pytest.mark.cli
+@pytest.mark.parametrize("epochs", ["[1,2]", "{77: 3}"])
+def test_epochs_by_train_size_are_not_merged_with_others_silently(here: Callable, epochs: str) -> None:
+    outcome = here(f"epochs={epochs}", "hydra.run.dir=study", program="study")
+    assert outcome.status == 2
+    assert "epochs has values by name here" in outcome.err
+    assert "'~epochs' '+epochs=" in outcome.err
     assert not Path("study").exists()
 
 

@@ -176,7 +176,7 @@ def test_mixed_random_filters_see_one_row_of_the_channel_mix_each_as_those_of_a_
 
 
 def test_orthonormal_mixed_filters_are_a_jet_turned_at_random() -> None:
-    """On each row as many orthonormal filters, which span what the jet spans: a rotation is all that is between them."""
+    """On each row as many orthonormal filters, which span what the jet spans: between them is a rotation."""
     jet, turned = (
         filters(name, (27, 3, 3, 3)).flatten(1).unflatten(0, (3, 9)) for name in ("jet", "orthonormal_mixed")
     )

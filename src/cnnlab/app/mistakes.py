@@ -39,6 +39,8 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
         return f"a group is chosen by a name, as in model=edge_init; got: {' '.join(overrides)}"
     if "Error merging override" in text or "Could not append to config" in text:
         cause = error.__cause__ or error
+        if "Cannot merge DictConfig with" in str(cause) and (match := re.search(r"override \+*([\w.]+)=", text)):
+            return _by_name(match[1])
         return " ".join(f"{text.splitlines()[0]}: {str(cause).splitlines()[0]}".split())
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("See https://hydra.cc")]
     return "\n".join(line for line in lines[:14] if "HYDRA_FULL_ERROR" not in line and "object_type=" not in line)
@@ -65,6 +67,8 @@ def _unknown_key(key: str, config_name: str, overrides: list[str], config_dir: s
     config = _compose(config_name, overrides, config_dir)
     groups = {group for group in config.hydra.runtime.choices if "/" not in group}
     keys = sorted({name for name in _keys(config) if not name.startswith("hydra")} | groups)
+    if key in keys:
+        return _by_name(key)
     parent, _, _ = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == parent] if parent else []
     listed = siblings or sorted({name.split(".")[0] for name in keys})
@@ -73,6 +77,14 @@ def _unknown_key(key: str, config_name: str, overrides: list[str], config_dir: s
     valid = ", ".join(name for name in last_parts if not name.startswith("_"))
     where = f"in {parent}" if siblings else "here"
     return f"there is no option {key!r}{guess}; valid {where}: {valid}. (+{key}=... adds a new one.)"
+
+
+def _by_name(key: str) -> str:
+    """A mapping cannot be overridden by one with other names, nor by a list; Hydra merges it."""
+    return (
+        f"{key} has values by name here: give one value for all ({key}=VALUE), change one of them ({key}.NAME=VALUE), "
+        f"or put others in the place of all: '~{key}' '+{key}={{NAME: VALUE}}' or '+{key}=[VALUE]'"
+    )
 
 
 def _unknown_option(path: str, options: list[str]) -> str:

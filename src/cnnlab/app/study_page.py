@@ -155,7 +155,7 @@ def _sentences(found: Sequence[Contrast], study: Study, relevant: float, words: 
             others = "no arm" if not clear else "none of the other arms"
             lines.append(
                 f"{where}: {others} is shown to differ from {study.reference.name} in accuracy; no interval of theirs "
-                f"reaches beyond {widest:.1f} points."
+                f"reaches beyond {abs(widest):.1f} points."
             )
     return lines
 
