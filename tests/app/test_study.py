@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -123,6 +124,18 @@ def test_a_study_that_is_ended_takes_its_processes_along() -> None:
         process.kill()
         process.wait()
     assert len(table(Path("long"))) == 4
+
+
+def test_every_command_of_the_readme_and_of_the_help_is_a_study() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "README.md").read_text() + (root / "configs/hydra/help/study.yaml").read_text()
+    commands = re.findall(r"^ *python scripts/study\.py((?: (?:'[^']*'|[\w.]+=\S+))*)", text, re.M)
+    commands = [shlex.split(options) for options in commands if "resume=" not in options]
+    assert len(commands) > 6
+    register_resolvers(Folders())
+    for options in commands:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            assert read_study(compose("study", options)).arms, options
 
 
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:
