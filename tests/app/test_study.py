@@ -228,6 +228,7 @@ def test_the_small_parts() -> None:
         (["learning_rates=[0]"], ["rates above 0"]),
         (["corruptions=[rain]"], ["'rain'", "known:"]),
         (["severities=[9]"], ["1 to 5"]),
+        (["threshold=1.5"], ["threshold=1.5", "at most 1"]),
         (["match=size"], ["match", "norm or response"]),
         (["replicas=0"], ["replicas=0", "auto"]),
         (["workers=none"], ["workers=none", "auto"]),

@@ -61,6 +61,8 @@ def read_study(config: DictConfig) -> Study:
     rates, searched = values["learning_rates"] or [], values["search_seeds"]
     if searched < 0 or any(not rate > 0 for rate in rates):
         raise ValueError(f"learning_rates={rates}, search_seeds={searched}: rates above 0, seeds from 0 on")
+    if not 0 < values["threshold"] <= 1:
+        raise ValueError(f"threshold={values['threshold']}: a share of the reference's accuracy, above 0 and at most 1")
     search = bool(searched) and len(rates) > 1
     conditions = read_conditions(values["train_sizes"], values["epochs"], None if search else rates)
     hypotheses = read_hypotheses(values["hypotheses"], names, [_size(one) for one in conditions])
