@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from matplotlib.colors import to_hex
 from omegaconf import DictConfig
 
 from cnnlab.app.folders import Folders, config_folder, register_resolvers
@@ -22,8 +24,10 @@ from cnnlab.app.study_bench import Bench, curve_steps, placeholder, spelt_out
 from cnnlab.app.study_rows import rows_of
 from cnnlab.app.study_spec import read_study
 from cnnlab.filters import bank
-from cnnlab.studies.arms import read_arm
+from cnnlab.reports.study import COLOURS
+from cnnlab.studies.arms import STARTS, read_arm
 from cnnlab.studies.plan import Condition, Run
+from cnnlab.views.study import COLOURS as FIGURE_COLOURS
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 QUICK = (
@@ -136,6 +140,14 @@ def test_every_command_of_the_readme_and_of_the_help_is_a_study() -> None:
     for options in commands:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             assert read_study(compose("study", options)).arms, options
+
+
+def test_every_start_has_a_colour_of_its_own() -> None:
+    page, figures = COLOURS, FIGURE_COLOURS
+    assert len(STARTS) <= min(page, len(figures))
+    assert len({to_hex(colour) for colour in figures}) == len(figures)
+    css = files("cnnlab.reports").joinpath("page/study.css").read_text()
+    assert f".s{page - 1} {{" in css and f".s{page} {{" not in css
 
 
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:

@@ -13,6 +13,8 @@ from cnnlab.views.kernels import DIVERGING
 
 Interval = tuple[str, float, float, float, bool]  # name, mean, low, high, whether it holds after correction
 Band = tuple[float, float, float, float]  # x, middle, low, high
+# Ten are matplotlib's; a study of all starts has more.
+COLOURS = (*(f"C{number}" for number in range(10)), "#7b1e3a", "#35309b", "#f0b429", "#14594a")
 Style = tuple[int, str]  # number of the colour, line style of matplotlib
 
 _BLUE, _RED, _GREY = "#2457b3", "#c9471f", "#596170"
@@ -62,10 +64,11 @@ def bands_figure(
     arms = list(dict.fromkeys(arm for lines in panels.values() for arm in lines))
     for axis, (title, lines) in zip(axes, panels.items(), strict=False):
         for arm, points in lines.items():
-            colour, line_style = (styles or {}).get(arm, (arms.index(arm), "-"))
+            number, line_style = (styles or {}).get(arm, (arms.index(arm), "-"))
+            colour = COLOURS[number % len(COLOURS)]
             place, middle, low, high = np.array(points, dtype=float).reshape(-1, 4).T
-            axis.plot(place, middle, color=f"C{colour % 10}", linestyle=line_style, linewidth=1.6, label=arm)
-            axis.fill_between(place, low, high, color=f"C{colour % 10}", alpha=0.12, linewidth=0)
+            axis.plot(place, middle, color=colour, linestyle=line_style, linewidth=1.6, label=arm)
+            axis.fill_between(place, low, high, color=colour, alpha=0.12, linewidth=0)
         if spread:
             axis.set_xscale("function", functions=(np.log1p, np.expm1))
             axis.set_xticks(_spread_ticks([point[0] for points in lines.values() for point in points]))
