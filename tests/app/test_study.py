@@ -147,7 +147,8 @@ def test_every_start_has_a_colour_of_its_own() -> None:
     assert len(STARTS) <= min(page, len(figures))
     assert len({to_hex(colour) for colour in figures}) == len(figures)
     css = files("cnnlab.reports").joinpath("page/study.css").read_text()
-    assert f".s{page - 1} {{" in css and f".s{page} {{" not in css
+    assert f".s{page - 1} {{" in css
+    assert f".s{page} {{" not in css
 
 
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:
