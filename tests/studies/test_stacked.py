@@ -1,5 +1,7 @@
 """A stack answers, measures and moves as its networks do, whatever their options. R replica, B batch."""
 
+import platform
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from cnnlab.filters import bank
 from cnnlab.nn.small_cnn import SmallCNN
-from cnnlab.studies.memory import CPU_ENOUGH, replica_bytes, replicas_that_fit
+from cnnlab.studies.memory import CPU_ENOUGH, give_back, replica_bytes, replicas_that_fit
 from cnnlab.studies.stacked import StackedNetwork
 from cnnlab.studies.stacked_convolution import convolve
 
@@ -277,3 +279,18 @@ def test_as_many_replicas_as_half_the_free_memory_takes(monkeypatch: pytest.Monk
     for free, expected in ((0, 1), (2 * one - 2, 1), (20 * one + 2, 10), (2**40, CPU_ENOUGH // one)):
         monkeypatch.setattr("cnnlab.studies.memory.free_bytes", lambda device, free=free: free)
         assert replicas_that_fit(net, shape) == expected
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's heap")
+def test_what_was_freed_in_pieces_goes_back_to_the_system() -> None:
+    def resident() -> int:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+        return int(line.split()[1]) // 1024
+
+    blocks = [bytes(40_000) for _ in range(5000)]  # 200 MB, each too small for pages of its own
+    full = resident()
+    kept = blocks[::50]
+    del blocks
+    give_back()
+    assert resident() < full - 100
+    assert len(kept) == 100

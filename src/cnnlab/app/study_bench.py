@@ -17,7 +17,7 @@ from cnnlab.data.module import ImageData
 from cnnlab.data.splits import stratified_subset
 from cnnlab.filters.drift import drift
 from cnnlab.nn.channels import channel_mix
-from cnnlab.studies.memory import replicas_that_fit
+from cnnlab.studies.memory import give_back, replicas_that_fit
 from cnnlab.studies.plan import Group, Run
 from cnnlab.studies.profiles import energy_profile, patch_components
 from cnnlab.studies.replicated import ReplicaResult, train_together
@@ -228,4 +228,5 @@ def begin(config: dict[str, Any], corruptions: list[tuple[str, int]], threads: i
 def train_group(group: Group, folder: Path) -> str:
     """In a process that has begun. Returns the group's name."""
     _bench[0].train(group, folder)
+    give_back()
     return group.name

@@ -1,6 +1,8 @@
 """How many replicas fit into memory. B batch, C channel, H, W image."""
 
 import copy
+import ctypes
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,3 +69,13 @@ def _left_in_container() -> int | None:
         return None if limit == "max" else max(0, int(limit) - int(used))
     except (OSError, ValueError):
         return None
+
+
+def give_back() -> None:
+    """To the system what the process has freed. Groups of several shapes break glibc's heap into pieces that it keeps:
+    a process of a study grew from 0.7 to 3.3 GB so."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        return  # another C library, which has no such call or no need of it
