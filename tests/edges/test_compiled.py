@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 
 import cnnlab.edges
-from cnnlab.edges.compiled import COMPILED
+from cnnlab.edges.compiled import COMPILED, compiled
 
 
 @pytest.mark.skipif(not COMPILED, reason="numba is not installed")
@@ -22,3 +22,10 @@ def test_compiled_functions_call_compiled_functions_of_their_own_file_only() -> 
             assert {other.__module__ for other in others} <= {one.__module__}, one.__name__
             seen += len(others)
     assert seen > 5
+
+
+def test_where_nothing_can_be_kept_on_disk_functions_are_compiled_all_the_same() -> None:
+    """A package folder and a home that cannot be written, as in a container; here: code without a file."""
+    names: dict = {}
+    exec("def double(number):\n    return 2 * number", names)
+    assert compiled(names["double"])(3) == 6

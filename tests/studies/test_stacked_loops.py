@@ -98,3 +98,9 @@ def test_what_is_no_number_is_seen() -> None:
 def test_less_than_two_values_a_channel_is_an_error() -> None:
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         normalised(torch.ones(1, 2, 1, 1), torch.ones(2), torch.zeros(2), None, None, 0.1, 1e-5, rectify=False)
+
+
+def test_where_nothing_can_be_kept_on_disk_loops_are_compiled_all_the_same() -> None:
+    names: dict = {}
+    exec("def double(number):\n    return 2 * number", names)
+    assert stacked_loops.compiled(names["double"])(3) == 6

@@ -16,8 +16,13 @@ COMPILED = njit is not None
 
 
 def compiled(function: Callable) -> Callable:
-    """The same function, compiled at its first call and kept on disk for the next process."""
-    return function if njit is None else njit(cache=True, nogil=True)(function)
+    """The same function, compiled at its first call and kept on disk for the next process, where there is room for it."""
+    if njit is None:
+        return function
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # neither the package's folder nor the user's can be written
+        return njit(nogil=True)(function)
 
 
 @compiled
