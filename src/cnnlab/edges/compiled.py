@@ -15,7 +15,7 @@ COMPILED = njit is not None
 
 
 def compiled(function: Callable) -> Callable:
-    """The same function, compiled at its first call and kept on disk for the next process, where there is room for it."""
+    """The same function, compiled at its first call and kept on disk for the next process where it can be."""
     if njit is None:
         return function
     try:
