@@ -72,3 +72,18 @@ def test_a_line_and_its_band_hold_the_points() -> None:
 def test_little_or_nothing_can_be_drawn(panels: dict, spread: bool) -> None:
     bands_figure(panels, "step", spread=spread).canvas.draw()
     forest_figure({title: [] for title in panels}).canvas.draw()
+
+
+@pytest.mark.parametrize("panels", [1, 3])
+@pytest.mark.parametrize("arms", [2, 34])
+def test_the_names_of_all_arms_are_inside_of_the_picture(arms: int, panels: int) -> None:
+    lines = {f"derivatives/permuted@frozen {number}": [(0, 1, 0, 2), (9, 2, 1, 3)] for number in range(arms)}
+    figure = bands_figure({f"{number} images": lines for number in range(panels)}, "step")
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    names, whole = legend.get_window_extent(), figure.bbox
+    assert len(legend.get_texts()) == arms
+    assert whole.x0 <= names.x0
+    assert names.x1 <= whole.x1
+    assert whole.y0 <= names.y0
+    assert all(axis.get_window_extent().height > 100 for axis in figure.axes)

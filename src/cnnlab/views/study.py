@@ -15,6 +15,7 @@ Interval = tuple[str, float, float, float, bool]  # name, mean, low, high, wheth
 Band = tuple[float, float, float, float]  # x, middle, low, high
 # Ten are matplotlib's; a study of all starts has more.
 COLOURS = (*(f"C{number}" for number in range(10)), "#7b1e3a", "#35309b", "#f0b429", "#14594a")
+_NAMED = 2.3  # inches of a name in the legend, with its line
 Style = tuple[int, str]  # number of the colour, line style of matplotlib
 
 _BLUE, _RED, _GREY = "#2457b3", "#c9471f", "#596170"
@@ -59,9 +60,11 @@ def bands_figure(
     For learning curves, accuracy by number of images, and drift. spread: x over log(1 + x), so that a start at 0 is
     seen. styles: {arm: (number of its colour, line style)}; arms without one get the next colour and a solid line.
     """
-    figure = Figure(figsize=(4.8 * max(1, len(panels)), 4.0), layout="constrained")
-    axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
     arms = list(dict.fromkeys(arm for lines in panels.values() for arm in lines))
+    width = max(4.8 * max(1, len(panels)), min(9.6, _NAMED * len(arms)))
+    columns = max(1, int(width / _NAMED))
+    figure = Figure(figsize=(width, 3.4 + 0.17 * -(-len(arms) // columns)), layout="constrained")
+    axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
     for axis, (title, lines) in zip(axes, panels.items(), strict=False):
         for arm, points in lines.items():
             number, line_style = (styles or {}).get(arm, (arms.index(arm), "-"))
@@ -79,7 +82,7 @@ def bands_figure(
     if arms:
         handles = {line.get_label(): line for axis in axes for line in axis.lines}
         figure.legend(
-            [handles[arm] for arm in arms], arms, loc="outside lower center", ncols=4, fontsize=8, frameon=False
+            [handles[arm] for arm in arms], arms, loc="outside lower center", ncols=columns, fontsize=8, frameon=False
         )
     return figure
 
