@@ -2,7 +2,6 @@
 
 import copy
 import ctypes
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,8 +72,10 @@ def _left_in_container() -> int | None:
 
 def give_back() -> None:
     """To the system what the process has freed. Groups of several shapes break glibc's heap into pieces that it keeps:
-    a process of a study grew from 0.7 to 3.3 GB so."""
-    gc.collect()
+    a process of a study grew from 0.7 to 3.3 GB so.
+
+    Python's collector is not called: a signal that comes while it runs finalizers raises there, and is lost.
+    """
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):
