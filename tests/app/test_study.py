@@ -109,7 +109,7 @@ def test_a_study_that_is_interrupted_shows_what_is_there(here: Callable, backgro
 def test_a_study_that_is_ended_takes_its_processes_along() -> None:
     """Lightning takes SIGTERM for itself in a process that trains, which then goes on with the next group."""
     options = (
-        "arms=[kaiming]", "seeds=4", "train_sizes=[40]", "~epochs", "+epochs=[1,20000]", "search_seeds=0",
+        "arms=[kaiming]", "seeds=4", "train_sizes=[40]", "~epochs", "+epochs=[1,40000]", "search_seeds=0",
         "learning_rates=[0.1]", "replicas=1", "workers=2", "hydra.run.dir=long",
     )  # fmt: skip
     asked = [option for option in QUICK if not option.startswith("epochs")]
@@ -122,6 +122,7 @@ def test_a_study_that_is_ended_takes_its_processes_along() -> None:
             assert process.poll() is None, Path("out.txt").read_text()
             assert time.monotonic() < end, Path("out.txt").read_text()
             time.sleep(0.05)
+        time.sleep(6)  # until the long trainings have begun, which nothing outside tells
         process.terminate()
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
     finally:
@@ -241,6 +242,8 @@ def test_the_small_parts() -> None:
         (["learning_rates=[0]"], ["rates above 0"]),
         (["corruptions=[rain]"], ["'rain'", "known:"]),
         (["severities=[9]"], ["1 to 5"]),
+        (["model={foo: 1}"], ["model is a group", "model.OPTION=VALUE"]),
+        (["model.widths={a: 1}"], ["model.widths=", "no names in it"]),
         (["threshold=1.5"], ["threshold=1.5", "at most 1"]),
         (["match=size"], ["match", "norm or response"]),
         (["replicas=0"], ["replicas=0", "auto"]),

@@ -124,7 +124,7 @@ def test_published_points_have_a_source_or_say_in_pictures_that_they_have_none()
 def test_without_numba_the_same_functions_give_the_same_counts() -> None:
     program = (
         "import sys; sys.modules['numba'] = None\n"
-        "import numpy as np; from cnnlab.edges.compiled import COMPILED; from cnnlab.edges.evaluation import *\n"
+        "import numpy as np; from cnnlab.filters.compiled import COMPILED; from cnnlab.edges.evaluation import *\n"
         "g = np.random.default_rng(0); s, b = g.random((25, 30)), g.random((2, 25, 30)) < 0.15\n"
         "assert not COMPILED and 'torch' not in sys.modules\n"
         "print(evaluate_map(s, b, thresholds=5).plain())"

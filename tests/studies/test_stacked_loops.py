@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cnnlab.studies import stacked_loops
+from cnnlab.filters.compiled import COMPILED
 from cnnlab.studies.stacked_norm import can_normalise, normalised, scaled
 from cnnlab.studies.stacked_parts import can_part, parts
 
 TOLERANCE = {torch.float32: {"rtol": 1e-4, "atol": 2e-5}, torch.float64: {"rtol": 1e-9, "atol": 1e-9}}
-pytestmark = pytest.mark.skipif(not stacked_loops.COMPILED, reason="numba is not here")
+pytestmark = pytest.mark.skipif(not COMPILED, reason="numba is not here")
 
 
 def gradients(answer: Tensor, inputs: tuple[Tensor, ...], gradient: Tensor) -> tuple[Tensor, ...]:
@@ -98,9 +98,3 @@ def test_what_is_no_number_is_seen() -> None:
 def test_less_than_two_values_a_channel_is_an_error() -> None:
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         normalised(torch.ones(1, 2, 1, 1), torch.ones(2), torch.zeros(2), None, None, 0.1, 1e-5, rectify=False)
-
-
-def test_where_nothing_can_be_kept_on_disk_loops_are_compiled_all_the_same() -> None:
-    names: dict = {}
-    exec("def double(number):\n    return 2 * number", names)
-    assert stacked_loops.compiled(names["double"])(3) == 6

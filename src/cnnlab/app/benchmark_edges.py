@@ -17,8 +17,8 @@ from cnnlab.app.many import cores, shown
 from cnnlab.app.runs import recorded
 from cnnlab.data.berkeley import Photograph, photographs, read_boundaries
 from cnnlab.edges.bootstrap import draws, resampled
-from cnnlab.edges.compiled import COMPILED
 from cnnlab.edges.evaluation import Counts, summarise
+from cnnlab.filters.compiled import COMPILED
 from cnnlab.reports.record import RunRecord
 
 

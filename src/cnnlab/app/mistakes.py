@@ -67,8 +67,11 @@ def _unknown_key(key: str, config_name: str, overrides: list[str], config_dir: s
     config = _compose(config_name, overrides, config_dir)
     groups = {group for group in config.hydra.runtime.choices if "/" not in group}
     keys = sorted({name for name in _keys(config) if not name.startswith("hydra")} | groups)
+    if key in groups:
+        return f"{key} is a group: choose one by its name ({key}=NAME), or change an option of it ({key}.OPTION=VALUE)"
     if key in keys:
-        return _by_name(key)
+        value = OmegaConf.select(config, key)
+        return _by_name(key) if isinstance(value, DictConfig) else f"{key}={value} here, which has no names in it"
     parent, _, _ = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == parent] if parent else []
     listed = siblings or sorted({name.split(".")[0] for name in keys})

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnlab.edges.compiled import COMPILED
 from cnnlab.edges.gradient import Gradient
 from cnnlab.edges.pixelwise import strips_of_rows
 from cnnlab.edges.places import WHITE, cut, side_by_side
+from cnnlab.filters.compiled import COMPILED
 
 _PIXELS = 2**16  # of a few rows: 256 KiB of float32 in each of three fields
 _MODES = {"reflect": "reflect", "replicate": "edge", "zeros": "constant", "circular": "wrap"}  # numpy's names

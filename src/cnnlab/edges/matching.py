@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnlab.edges.compiled import compiled
+from cnnlab.filters.compiled import compiled
 
 UNITS = 1000  # of the whole-number costs, to the pixel: sums are exact and ties are ties
 ALONE = 2**40  # the cost of a predicted pixel without a partner: a billion pixels of distance

@@ -9,7 +9,7 @@ All that is compiled together stands in this one file: see `compiled.py`.
 
 import numpy as np
 
-from cnnlab.edges.compiled import compiled
+from cnnlab.filters.compiled import compiled
 
 NO, YES, ASK = np.uint8(0), np.uint8(1), np.uint8(2)  # ASK is one more than YES
 ASKS = np.uint64(0x0202020202020202)  # in any of eight verdicts

@@ -6,7 +6,7 @@ which all pixels that fulfil its conditions go at once, until none goes. This is
 
 import numpy as np
 
-from cnnlab.edges.compiled import compiled
+from cnnlab.filters.compiled import compiled
 
 # The neighbours x1 ... x8, from east, against the clock; bit i of a neighbourhood is neighbour i.
 OFFSETS = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))

@@ -3,26 +3,9 @@
 M place (of all images), N channel, B batch, P place of one image, O response.
 """
 
-from collections.abc import Callable
-
 from numpy import ndarray as Array
 
-try:
-    from numba import njit
-except ImportError:  # numba follows a new Python some months later; torch's own layers do instead
-    njit = None
-
-COMPILED = njit is not None
-
-
-def compiled(function: Callable) -> Callable:
-    """The same function, compiled at its first call and kept on disk for the next process where it can be."""
-    if njit is None:
-        return function
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's can be written
-        return njit(nogil=True)(function)
+from cnnlab.filters.compiled import compiled
 
 
 @compiled

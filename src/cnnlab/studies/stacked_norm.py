@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cnnlab.filters.compiled import COMPILED
 from cnnlab.studies import stacked_loops as loops
 
 KINDS = (torch.float32, torch.float64)
@@ -18,7 +19,7 @@ KINDS = (torch.float32, torch.float64)
 def can_normalise(value_BNHW: Tensor, weight_N: Tensor | None) -> bool:
     """Whether the functions below take such activations."""
     plain = value_BNHW.device.type == "cpu" and value_BNHW.ndim == 4 and value_BNHW.dtype in KINDS
-    return loops.COMPILED and plain and weight_N is not None and weight_N.dtype == value_BNHW.dtype
+    return COMPILED and plain and weight_N is not None and weight_N.dtype == value_BNHW.dtype
 
 
 def normalised(

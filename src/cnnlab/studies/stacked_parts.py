@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cnnlab.filters.compiled import COMPILED
 from cnnlab.studies import stacked_loops as loops
 
 KINDS = (torch.float32, torch.float64)
@@ -19,7 +20,7 @@ def can_part(image_RBCHW: Tensor, kernel_ROChw: Tensor) -> bool:
     """Whether `parts` takes these: no gradient goes to the images."""
     same = image_RBCHW.dtype == kernel_ROChw.dtype and image_RBCHW.dtype in KINDS
     plain = image_RBCHW.device.type == "cpu" and not image_RBCHW.requires_grad
-    return loops.COMPILED and same and plain and not torch.is_autocast_enabled("cpu")
+    return COMPILED and same and plain and not torch.is_autocast_enabled("cpu")
 
 
 def parts(image_RBCHW: Tensor, kernel_ROChw: Tensor, stride: int) -> Tensor:

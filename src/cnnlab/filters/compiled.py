@@ -1,4 +1,6 @@
-"""Loops over pixels, compiled by numba where it is installed; without it they run as they are, slowly.
+"""Loops over pixels and activations, compiled by numba where it is installed; without it they run as they are, slowly.
+
+Here because the rooms that have such loops, edges and studies, both stand on this one.
 
 numba keeps what it compiled until the file of the function changes, and looks at no other file. So a compiled function
 calls only compiled functions of its own file: else a change in the other one would go unnoticed.

@@ -6,15 +6,17 @@ import pkgutil
 import pytest
 
 import cnnlab.edges
-from cnnlab.edges.compiled import COMPILED, compiled
+import cnnlab.studies
+from cnnlab.filters.compiled import COMPILED, compiled
 
 
 @pytest.mark.skipif(not COMPILED, reason="numba is not installed")
 def test_compiled_functions_call_compiled_functions_of_their_own_file_only() -> None:
     """numba looks for changes in a function's own file alone; another one's would leave the old code in use."""
     seen = 0
-    for module in pkgutil.iter_modules(cnnlab.edges.__path__):
-        names = vars(importlib.import_module(f"cnnlab.edges.{module.name}"))
+    rooms = cnnlab.edges, cnnlab.studies
+    for module in (one for room in rooms for one in pkgutil.iter_modules(room.__path__, f"{room.__name__}.")):
+        names = vars(importlib.import_module(module.name))
         own = [one for one in names.values() if hasattr(one, "py_func") and one.__module__.endswith(module.name)]
         for one in own:
             called = [names.get(name) for name in one.py_func.__code__.co_names]
