@@ -243,7 +243,7 @@ def test_the_small_parts() -> None:
         (["corruptions=[rain]"], ["'rain'", "known:"]),
         (["severities=[9]"], ["1 to 5"]),
         (["model={foo: 1}"], ["model is a group", "model.OPTION=VALUE"]),
-        (["model.widths={a: 1}"], ["model.widths=", "no names in it"]),
+        (["model.widths={a: 1}"], ["model.widths has no names in it"]),
         (["threshold=1.5"], ["threshold=1.5", "at most 1"]),
         (["match=size"], ["match", "norm or response"]),
         (["replicas=0"], ["replicas=0", "auto"]),

@@ -39,8 +39,9 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
         return f"a group is chosen by a name, as in model=edge_init; got: {' '.join(overrides)}"
     if "Error merging override" in text or "Could not append to config" in text:
         cause = error.__cause__ or error
-        if "Cannot merge DictConfig with" in str(cause) and (match := re.search(r"override \+*([\w.]+)=", text)):
-            return _by_name(match[1])
+        match = re.search(r"override \+*([\w.]+)=(.?)", text)
+        if match and "Cannot merge DictConfig with" in str(cause):
+            return f"{match[1]} has no names in it" if match[2] == "{" else _by_name(match[1])
         return " ".join(f"{text.splitlines()[0]}: {str(cause).splitlines()[0]}".split())
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("See https://hydra.cc")]
     return "\n".join(line for line in lines[:14] if "HYDRA_FULL_ERROR" not in line and "object_type=" not in line)
@@ -71,7 +72,7 @@ def _unknown_key(key: str, config_name: str, overrides: list[str], config_dir: s
         return f"{key} is a group: choose one by its name ({key}=NAME), or change an option of it ({key}.OPTION=VALUE)"
     if key in keys:
         value = OmegaConf.select(config, key)
-        return _by_name(key) if isinstance(value, DictConfig) else f"{key}={value} here, which has no names in it"
+        return _by_name(key) if isinstance(value, DictConfig) else f"{key} has no names in it; here it is {value}"
     parent, _, _ = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == parent] if parent else []
     listed = siblings or sorted({name.split(".")[0] for name in keys})
