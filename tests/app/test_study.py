@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from matplotlib.colors import to_hex
 from omegaconf import DictConfig
@@ -25,7 +26,7 @@ from cnnlab.app.study_rows import rows_of
 from cnnlab.app.study_spec import read_study
 from cnnlab.filters import bank
 from cnnlab.reports.study import COLOURS
-from cnnlab.studies.arms import STARTS, read_arm
+from cnnlab.studies.arms import read_arm
 from cnnlab.studies.plan import Condition, Run
 from cnnlab.views.study import COLOURS as FIGURE_COLOURS
 
@@ -143,13 +144,19 @@ def test_every_command_of_the_readme_and_of_the_help_is_a_study() -> None:
             assert read_study(compose("study", options)).arms, options
 
 
-def test_every_start_has_a_colour_of_its_own() -> None:
-    page, figures = COLOURS, FIGURE_COLOURS
-    assert len(STARTS) <= min(page, len(figures))
-    assert len({to_hex(colour) for colour in figures}) == len(figures)
+@pytest.mark.parametrize("path", sorted((config_folder() / "study").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_arms_of_every_study_can_be_told_apart(path: Path) -> None:
+    """By colour and line, on the page and in the figures."""
+    arms = [read_arm(text) for text in yaml.safe_load(path.read_text())["arms"]]
+    assert len({arm.family for arm in arms}) <= min(COLOURS, len(FIGURE_COLOURS))
+    assert len({(arm.family, arm.control) for arm in arms}) == len(arms)
+
+
+def test_the_colours_are_there_and_differ() -> None:
+    assert len({to_hex(colour) for colour in FIGURE_COLOURS}) == len(FIGURE_COLOURS)
     css = files("cnnlab.reports").joinpath("page/study.css").read_text()
-    assert f".s{page - 1} {{" in css
-    assert f".s{page} {{" not in css
+    assert f".s{COLOURS - 1} {{" in css
+    assert f".s{COLOURS} {{" not in css
 
 
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:

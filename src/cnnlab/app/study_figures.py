@@ -14,7 +14,7 @@ from cnnlab.studies.contrasts import Contrast
 from cnnlab.views.study import bands_figure, forest_figure, kernels_figure
 
 DPI = 120
-BROKEN = {"permuted": "--", "shuffled": ":", "frozen": "-.", "released": "-."}
+BROKEN = {"permuted": "--", "shuffled": ":"}
 
 
 def draw_figures(results: Any, compared: dict[str, list[Contrast]], page: StudyPage, folder: Path) -> None:
@@ -57,9 +57,9 @@ def _bands(pictures: Sequence[Curves], styles: dict[str, tuple[int, str]]) -> Fi
 
 
 def _styles(results: Any) -> dict[str, tuple[int, str]]:
-    """A colour for each start; its controls and its other modes have broken lines."""
-    starts = list(dict.fromkeys(arm.start for arm in results.study.arms))
-    return {arm.name: (starts.index(arm.start), BROKEN.get(arm.control or arm.mode, "-")) for arm in results.study.arms}
+    """A colour for each start in each mode; its controls have broken lines."""
+    families = list(dict.fromkeys(arm.family for arm in results.study.arms))
+    return {arm.name: (families.index(arm.family), BROKEN.get(arm.control, "-")) for arm in results.study.arms}
 
 
 def _kernels(results: Any, condition: str) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

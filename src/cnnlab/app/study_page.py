@@ -75,7 +75,7 @@ def study_page(results: Results, compared: dict[str, list[Contrast]], folder: Pa
         question=config["question"],
         headline=_headline(results, compared),
         facts=_facts(results),
-        arms=[Arm(a.name, a.words, _family(a), "reference" if a == study.reference else a.kind) for a in study.arms],
+        arms=[Arm(a.name, a.words, a.family, "reference" if a == study.reference else a.kind) for a in study.arms],
         reference=study.reference.name,
         conditions=words,
         hypotheses=[(one.text, *judge(one, rows)) for one in study.hypotheses],
@@ -95,11 +95,6 @@ def study_page(results: Results, compared: dict[str, list[Contrast]], folder: Pa
         limits=_limits(results, compared),
         missing=missing,
     )
-
-
-def _family(arm: Any) -> str:
-    """A bank and its controls, of one mode, have one colour."""
-    return f"{arm.start} {arm.mode} {arm.release_epoch if arm.mode == 'released' else ''}"
 
 
 def _headline(results: Results, compared: dict[str, list[Contrast]]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from cnnlab.reports.bands import Axis, Band, BandChart, axis_of, band_chart
 from cnnlab.reports.page import assemble
 
 KINDS = ("reference", "bank", "permuted", "shuffled", "random")  # controls are drawn with broken lines
-COLOURS = 14  # in study.css: as many as there are starts, and one
+COLOURS = 18  # in study.css: of starts in a mode; the largest study that comes along has 17
 
 
 @dataclass(frozen=True)

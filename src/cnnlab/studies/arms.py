@@ -79,6 +79,11 @@ class Arm:
         return f"{start}{control}; {mode}"
 
     @property
+    def family(self) -> str:
+        """What a bank and its controls share in one mode: they are drawn in one colour."""
+        return self.name.replace(f"/{self.control}", "") if self.control else self.name
+
+    @property
     def kind(self) -> str:
         """`bank`, the kind of its control, or `random`."""
         return self.control or ("bank" if self.structured else "random")

@@ -13,8 +13,18 @@ from cnnlab.views.kernels import DIVERGING
 
 Interval = tuple[str, float, float, float, bool]  # name, mean, low, high, whether it holds after correction
 Band = tuple[float, float, float, float]  # x, middle, low, high
-# Ten are matplotlib's; a study of all starts has more.
-COLOURS = (*(f"C{number}" for number in range(10)), "#7b1e3a", "#35309b", "#f0b429", "#14594a")
+# Ten are matplotlib's; a study of all starts, some of them frozen too, has more.
+COLOURS = (
+    *(f"C{number}" for number in range(10)),
+    "#7b1e3a",
+    "#35309b",
+    "#f0b429",
+    "#14594a",
+    "#ff5db1",
+    "#66d9a8",
+    "#6b4b00",
+    "#000000",
+)
 _NAMED = 2.3  # inches of a name in the legend, with its line
 Style = tuple[int, str]  # number of the colour, line style of matplotlib
 
