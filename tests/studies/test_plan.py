@@ -11,7 +11,6 @@ from cnnlab.studies.arms import read_arm
 from cnnlab.studies.plan import (
     SEARCH_SEEDS,
     Condition,
-    choose_rates,
     condition_words,
     read_conditions,
     read_seeds,
@@ -51,15 +50,6 @@ def test_the_search_is_the_same_for_every_arm_and_on_other_seeds() -> None:
     assert {seed for seed, _ in seen["jet"]} == {SEARCH_SEEDS, SEARCH_SEEDS + 1}
     with pytest.raises(ValueError, match="no whole number"):
         read_seeds([SEARCH_SEEDS])
-
-
-def test_the_chosen_rate_has_the_highest_mean_accuracy_and_of_equals_the_lowest_loss() -> None:
-    def row(lr: float, accuracy: float, loss: float, arm: str = "jet") -> dict[str, Any]:
-        return {"arm": arm, "condition": 0, "lr": lr, "val_accuracy": accuracy, "val_loss": loss}
-
-    rows = [row(0.1, 0.8, 1), row(0.1, 0.8, 1), row(0.3, 1.0, 1), row(0.3, 0.5, 1)]
-    rows += [row(0.1, 0.7, 0.9, "pca"), row(0.3, 0.7, 0.5, "pca"), row(1, 0.7, float("nan"), "pca")]
-    assert choose_rates(rows) == {("jet", 0): (0.1, 0.8), ("pca", 0): (0.3, pytest.approx(0.7))}
 
 
 def test_conditions_are_told_apart_by_what_differs() -> None:

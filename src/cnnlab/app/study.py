@@ -21,7 +21,8 @@ from cnnlab.app.study_rows import rows_of
 from cnnlab.app.study_spec import PLANNED, Study, read_study
 from cnnlab.app.train import bugs_stand_out
 from cnnlab.reports.record import RunRecord, write_text
-from cnnlab.studies.plan import Group, Run, choose_rates, run_groups, search_groups
+from cnnlab.studies.plan import Group, Run, run_groups, search_groups
+from cnnlab.studies.rates import choose_rates
 from cnnlab.training.fit import quiet_advice
 
 PLAN = "plan.json"
@@ -123,6 +124,7 @@ def _study(config: DictConfig, study: Study, plan: dict[str, Any], folder: Path,
 
 
 def _train(pool: Pool, what: str, groups: Sequence[Group], parts: Path) -> None:
+    read_parts(groups, parts)  # what doesn't fit is refused before hours of training, not behind them
     left = missing(groups, parts)
     done = sum(len(group.runs) for group in groups) - sum(len(group.runs) for group in left)
     if done:

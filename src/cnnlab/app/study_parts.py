@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.reports.record import write_text
-from cnnlab.studies.plan import Group
+from cnnlab.studies.plan import Group, Run
 
 
 def write_part(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -28,10 +28,14 @@ def read_parts(groups: Sequence[Group], folder: Path) -> list[dict[str, Any]]:
             continue
         try:
             part = json.loads(path.read_text())
-            same = [(row["arm"], row["seed"]) for row in part] == [(run.arm.name, run.seed) for run in group.runs]
+            same = len(part) == len(group.runs) and all(map(_is_of, part, group.runs))
         except (ValueError, KeyError, TypeError):
             same = False
         if not same:
             raise ValueError(f"{path} holds other runs than the study asks for; remove it and resume")
         rows += [{**row, "plan": run} for row, run in zip(part, group.runs, strict=True)]
     return rows
+
+
+def _is_of(row: dict[str, Any], run: Run) -> bool:
+    return (row["arm"], row["seed"]) == (run.arm.name, run.seed) and run.lr in (None, row["lr"])

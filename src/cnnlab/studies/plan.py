@@ -130,20 +130,3 @@ def _cut(name: str, conditions: Sequence[Condition], at_once: int, runs_of: Any)
             chosen = runs[part * len(runs) // count : (part + 1) * len(runs) // count]
             groups.append(Group(f"{name}_{number}_{part:03}", tuple(chosen)))
     return groups
-
-
-def choose_rates(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, Any], tuple[float, float]]:
-    """(arm, condition) -> the learning rate of the highest mean validation accuracy, and that accuracy.
-
-    rows: one a run of the search: arm, condition, lr, val_accuracy, val_loss. Of equals the lower mean loss.
-    """
-    cells: dict[tuple[str, Any], dict[float, list[tuple[float, float]]]] = {}
-    for row in rows:
-        values = (row["val_accuracy"], -row["val_loss"] if row["val_loss"] == row["val_loss"] else -float("inf"))
-        cells.setdefault((row["arm"], row["condition"]), {}).setdefault(row["lr"], []).append(values)
-    chosen = {}
-    for key, by_rate in cells.items():
-        means = {lr: tuple(sum(v) / len(v) for v in zip(*values, strict=True)) for lr, values in by_rate.items()}
-        best = max(means, key=lambda lr: means[lr])
-        chosen[key] = (best, means[best][0])
-    return chosen
