@@ -20,7 +20,7 @@ def missing(groups: Sequence[Group], folder: Path) -> list[Group]:
 
 
 def read_parts(groups: Sequence[Group], folder: Path) -> list[dict[str, Any]]:
-    """A row for every run of the groups that are there, with its condition. ValueError for a file of other runs."""
+    """A row for every run of the groups that are there, with its plan. ValueError for a file of other runs or rates."""
     rows = []
     for group in groups:
         path = folder / f"{group.name}.json"

@@ -41,6 +41,14 @@ def _framed(image_BCHW: Tensor, top: int, bottom: int, left: int, right: int, bo
     return framed
 
 
+def sources(size: int, before: int, behind: int, border: str) -> Tensor:
+    """(before + size + behind,) int64: which pixel of a line of `size` stands at each place; -1 where 0 does."""
+    places = torch.arange(-before, size + behind)
+    if border == "zeros":
+        return torch.where((places >= 0) & (places < size), places, -1)
+    return _inside(places, size, border)
+
+
 def _inside(places: Tensor, size: int, border: str) -> Tensor:
     """Which pixel of a line of `size` stands at each place beyond it."""
     if border == "circular":

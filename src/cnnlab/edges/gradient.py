@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
+from cnnlab.edges.lengths import lengths, walkable
+from cnnlab.edges.recorded import recorded
 from cnnlab.edges.strips import by_strips
 from cnnlab.filters import FilterBank
 
@@ -54,7 +56,8 @@ class Gradient(nn.Module):
         self._read_taps()
 
     def compiled(self) -> "Gradient":
-        """Itself, with `magnitude` compiled by torch; the border is added before, which is faster than inside."""
+        """Itself, with `magnitude` compiled by torch where loops don't serve, as on a GPU; the border is added before,
+        which is faster than inside."""
         self._fast = torch.compile(self._magnitude_inside, fullgraph=True)
         return self
 
@@ -81,7 +84,11 @@ class Gradient(nn.Module):
             yield correlated(smooth_in_x, difference, -2, -1), correlated(smooth_in_y, difference, -1, -1)
 
     def magnitude(self, image_BCHW: Tensor) -> Tensor:
-        """(B, C, S, H, W): the lengths of the gradients."""
+        """(B, C, S, H, W): the lengths of the gradients.
+
+        Of a float image on a processor, with nothing recorded, by loops that numba compiles (`lengths.py`)."""
+        if walkable(image_BCHW):
+            return lengths(image_BCHW, self.taps, self.border)
         padded_BCHW = self.padded(image_BCHW)
         if self._fast is not None:
             return self._fast(padded_BCHW)
@@ -98,7 +105,7 @@ def length(dy: Tensor, dx: Tensor) -> Tensor:
 
 def root(square: Tensor) -> Tensor:
     """sqrt(square); its own gradient is 0 where the square is (or vanishes in this dtype)."""
-    if not (torch.is_grad_enabled() and square.requires_grad):
+    if not recorded(square):
         return square.sqrt()
     seen = square > torch.finfo(square.dtype).tiny
     return torch.where(seen, torch.where(seen, square, 1.0).sqrt(), 0.0)
@@ -111,7 +118,7 @@ def correlated(image_BCHW: Tensor, taps: list[float], dim: int, sign: int) -> Te
     """
     last = len(taps) - 1
     size = image_BCHW.shape[dim] - last
-    recorded = torch.compiler.is_compiling() or (torch.is_grad_enabled() and image_BCHW.requires_grad)
+    kept = torch.compiler.is_compiling() or recorded(image_BCHW)
     total = pair = None
     if last % 2 == 0 and sign > 0:
         total = image_BCHW.narrow(dim, last // 2, size) * taps[last // 2]
@@ -120,11 +127,11 @@ def correlated(image_BCHW: Tensor, taps: list[float], dim: int, sign: int) -> Te
             continue
         behind, before = image_BCHW.narrow(dim, k, size), image_BCHW.narrow(dim, last - k, size)
         join = torch.add if sign > 0 else torch.sub
-        pair = join(behind, before) if recorded or pair is None else join(behind, before, out=pair)
+        pair = join(behind, before) if kept or pair is None else join(behind, before, out=pair)
         if total is None:
             total = pair * taps[k]
         else:
-            total = torch.add(total, pair, alpha=taps[k]) if recorded else total.add_(pair, alpha=taps[k])
+            total = torch.add(total, pair, alpha=taps[k]) if kept else total.add_(pair, alpha=taps[k])
     assert total is not None
     return total
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from cnnlab.edges.recorded import recorded
+
 _PIXELS = 2**17  # of one strip: 512 KiB of float32
 
 
@@ -15,7 +17,7 @@ def by_strips(work: Callable[[Tensor], tuple[Tensor, ...]], padded_BCHW: Tensor,
     and the image is one strip.
     """
     rows = padded_BCHW.shape[-2] - halo
-    traced = torch.compiler.is_compiling() or (torch.is_grad_enabled() and padded_BCHW.requires_grad)
+    traced = torch.compiler.is_compiling() or recorded(padded_BCHW)
     if padded_BCHW.device.type != "cpu" or traced:
         return work(padded_BCHW)
     step = max(1, _PIXELS * padded_BCHW.shape[-2] // max(padded_BCHW.numel(), 1))
