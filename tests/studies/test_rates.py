@@ -51,6 +51,15 @@ def test_an_arm_that_differs_gets_its_own_rate() -> None:
     assert chosen["7", 0] == (0.3, pytest.approx(accuracy[7, 0].mean()))
 
 
+def test_what_diverged_is_not_chosen_and_what_is_missing_is_not_invented() -> None:
+    accuracy = np.array([[[0.8, 0.8], [0.9, 0.9], [np.nan, 0.1]], [[0.7, 0.7], [0.8, 0.8], [0.1, 0.1]]])
+    rows = rows_of(accuracy, ["jet", "pca"])
+    assert {lr for lr, _ in choose_rates(rows).values()} == {1.0}
+    left = [row for row in rows if row["lr"] != 1.0 or row["arm"] != "pca"]
+    assert choose_rates(left) == {("jet", 0): (1.0, 0.9), ("pca", 0): (0.3, pytest.approx(0.7))}
+    assert choose_rates(rows[:1]) == {("jet", 0): (0.3, 0.8)}
+
+
 def test_choosing_so_is_better_than_by_the_mean() -> None:
     """The law behind it: the accuracy on new seeds at the chosen rate, over many tables drawn from the model."""
     draw = np.random.default_rng(2)

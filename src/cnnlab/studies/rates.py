@@ -12,7 +12,7 @@ def choose_rates(rows: Sequence[Row]) -> dict[tuple[str, Any], tuple[float, floa
     """(arm, condition) -> the learning rate that promises the most, and the arm's mean validation accuracy at it.
 
     rows: one a run of the search: arm, condition, seed, lr, val_accuracy (0 to 1), val_loss; under one condition the
-    same seeds and rates for every arm. Of equals the lower mean loss, NaN being the highest.
+    same seeds and rates for every arm; a run may be missing. Of equals the lower mean loss, NaN being the highest.
     """
     conditions = dict.fromkeys(row["condition"] for row in rows)
     chosen = {}
@@ -23,16 +23,24 @@ def choose_rates(rows: Sequence[Row]) -> dict[tuple[str, Any], tuple[float, floa
 
 def _choose(rows: Sequence[Row], condition: Any) -> dict[tuple[str, Any], tuple[float, float]]:
     arms, rates, seeds = (list(dict.fromkeys(row[name] for row in rows)) for name in ("arm", "lr", "seed"))
-    accuracy, loss = np.empty((2, len(arms), len(rates), len(seeds)))
+    accuracy, loss = np.full((2, len(arms), len(rates), len(seeds)), np.nan)
     for row in rows:
         place = arms.index(row["arm"]), rates.index(row["lr"]), seeds.index(row["seed"])
         accuracy[place] = np.nan_to_num(row["val_accuracy"])
         loss[place] = np.nan_to_num(row["val_loss"], nan=np.inf)
-    expected = expected_accuracy(accuracy).round(12)  # so that rounding doesn't decide between equals
+    means = _means(accuracy)
+    expected = means if np.isnan(accuracy).any() else expected_accuracy(accuracy)
+    expected = expected.round(12)  # so that rounding doesn't decide between equals
     best = [max(range(len(rates)), key=lambda one: (promise[one], -mean[one]))
-            for promise, mean in zip(expected, loss.mean(axis=2), strict=True)]  # fmt: skip
-    means = accuracy.mean(axis=2)
+            for promise, mean in zip(expected, _means(loss), strict=True)]  # fmt: skip
     return {(arm, condition): (rates[one], float(mean[one])) for arm, one, mean in zip(arms, best, means, strict=True)}
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """Over the seeds that are there; -inf without one."""
+    there = ~np.isnan(values)
+    total, count = np.where(there, values, 0).sum(axis=2), there.sum(axis=2)
+    return np.where(count > 0, total / np.maximum(count, 1), -np.inf)
 
 
 def expected_accuracy(accuracy: np.ndarray) -> np.ndarray:
