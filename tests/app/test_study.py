@@ -242,6 +242,10 @@ def test_the_small_parts() -> None:
         (['arms=[kaiming,"sobel(size=5)"]'], ["sobel(size=5)", "5x5", "3x3"]),
         (["arms=[kaiming,kaiming]"], ["given twice"]),
         (["arms=kaiming"], ["a list such as"]),
+        (
+            ["arms=[kaiming,jet@released:2]"],
+            ["jet@released:2", "never released in the 2 epochs of 40 images", "jet@frozen"],
+        ),
         (["reference=pca"], ["'pca'", "arms: kaiming, jet"]),
         (["seeds=0"], ["seeds=0"]),
         (["train_sizes=[]"], ["train_sizes"]),

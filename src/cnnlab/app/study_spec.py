@@ -65,6 +65,7 @@ def read_study(config: DictConfig) -> Study:
         raise ValueError(f"threshold={values['threshold']}: a share of the reference's accuracy, above 0 and at most 1")
     search = bool(searched) and len(rates) > 1
     conditions = read_conditions(values["train_sizes"], values["epochs"], None if search else rates)
+    _check_releases(arms, conditions)
     hypotheses = read_hypotheses(values["hypotheses"], names, [_size(one) for one in conditions])
     return Study(
         arms=tuple(arms),
@@ -102,6 +103,17 @@ def _arms(texts: Any) -> list[Arm]:
     if twice:
         raise ValueError(f"arms: {twice[0]!r} is given twice")
     return arms
+
+
+def _check_releases(arms: Sequence[Arm], conditions: Sequence[Condition]) -> None:
+    """An arm that is released after the last epoch is a frozen one by another name."""
+    for arm in arms:
+        late = [one for one in conditions if arm.mode == "released" and arm.release_epoch >= one.epochs]
+        if late:
+            raise ValueError(
+                f"arm {arm.name!r} is never released in the {late[0].epochs} epochs of {_size(late[0])} images: an "
+                f"epoch below {late[0].epochs}, or {arm.name.split('@')[0]}@frozen"
+            )
 
 
 def _corruptions(names: Any, severities: Any) -> list[tuple[str, int]]:
