@@ -1,4 +1,4 @@
-"""Studies as a user runs them: paired seeds, killed and resumed, and what is said of mistakes."""
+"""Studies as a user runs them: paired seeds, killed and resumed."""
 
 import csv
 import json
@@ -233,57 +233,6 @@ def test_the_small_parts() -> None:
     assert len(grey) == len(set(grey))
     assert ("saturate", 1) not in grey
     assert ("saturate", 1) in spelt_out([("all", 1)], 3)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["arms=[kaiming,jot]"], ["'jot'", "did you mean 'jet'"]),
-        (['arms=[kaiming,"sobel(size=5)"]'], ["sobel(size=5)", "5x5", "3x3"]),
-        (["arms=[kaiming,kaiming]"], ["given twice"]),
-        (["arms=kaiming"], ["a list such as"]),
-        (
-            ["arms=[kaiming,jet@released:2]"],
-            ["jet@released:2", "never released in the 2 epochs of 40 images", "jet@frozen"],
-        ),
-        (["reference=pca"], ["'pca'", "arms: kaiming, jet"]),
-        (["seeds=0"], ["seeds=0"]),
-        (["train_sizes=[]"], ["train_sizes"]),
-        (["train_sizes=[100000]"], ["100000"]),
-        (["learning_rates=[0]"], ["rates above 0"]),
-        (["corruptions=[rain]"], ["'rain'", "known:"]),
-        (["severities=[9]"], ["1 to 5"]),
-        (["model={foo: 1}"], ["model is a group", "model.OPTION=VALUE"]),
-        (["model.widths={a: 1}"], ["model.widths has no names in it"]),
-        (["threshold=1.5"], ["threshold=1.5", "at most 1"]),
-        (["match=size"], ["match", "norm or response"]),
-        (["replicas=0"], ["replicas=0", "auto"]),
-        (["workers=none"], ["workers=none", "auto"]),
-        (["filters=3"], ["9 kernels", "3 filters"]),
-        (["data=bsds500", "data.root=nowhere"], ["no classes"]),
-        (["study=init_digit"], ["init_digits"]),
-        (["hypotheses=[{text: x, claims: [{arm: jot, quantity: area, expect: same}]}]"], ["'jot'", "known: kaiming"]),
-        (["model=edge_net"], ["first layer of small_cnn"]),
-        (["optimizer.lr=-1", "learning_rates=null"], ["optimizer", "-1"]),
-    ],
-    ids=lambda value: " ".join(value)[:40],
-)
-def test_a_mistake_has_one_message_and_leaves_nothing(here: Callable, options: list[str], words: list[str]) -> None:
-    outcome = here(*QUICK, "hydra.run.dir=study", *options, program="study")
-    assert outcome.status == 2, outcome.out
-    assert outcome.err.count("\n") == 1, outcome.err
-    assert all(word in outcome.err for word in words), outcome.err
-    assert not Path("study").exists()
-
-
-@pytest.mark.cli
-@pytest.mark.parametrize("epochs", ["[1,2]", "{77: 3}"])
-def test_epochs_by_train_size_are_not_merged_with_others_silently(here: Callable, epochs: str) -> None:
-    outcome = here(f"epochs={epochs}", "hydra.run.dir=study", program="study")
-    assert outcome.status == 2
-    assert "epochs has values by name here" in outcome.err
-    assert "'~epochs' '+epochs=" in outcome.err
-    assert not Path("study").exists()
 
 
 @pytest.mark.cli
