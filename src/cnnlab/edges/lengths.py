@@ -16,6 +16,8 @@ from cnnlab.edges.places import cut, side_by_side
 from cnnlab.edges.recorded import recorded
 from cnnlab.filters.compiled import COMPILED, compiled
 
+Pair = tuple[np.ndarray, np.ndarray]
+
 
 def walkable(image_BCHW: Tensor) -> bool:
     """Whether `lengths` serves: numba is there, the image on a processor, nothing traced, recorded or transformed."""
@@ -42,13 +44,7 @@ def lengths(image_BCHW: Tensor, taps: list[tuple[list[float], list[float]]], bor
 
 
 @compiled
-def _rows(
-    image_HW: np.ndarray,
-    sources_hw: tuple[np.ndarray, np.ndarray],
-    taps: tuple[np.ndarray, np.ndarray],
-    rows: tuple[int, int],
-    length_HW: np.ndarray,
-) -> None:
+def _rows(image_HW: np.ndarray, sources_hw: Pair, taps: Pair, rows: tuple[int, int], length_HW: np.ndarray) -> None:
     """The rows from the first to before the last; n lines of the image are at hand, each read once."""
     (difference_n, smoothing_n), (first, last), width = taps, rows, image_HW.shape[1]
     side = len(difference_n)
@@ -69,9 +65,7 @@ def _rows(
 
 
 @compiled
-def _read(
-    image_HW: np.ndarray, sources_hw: tuple[np.ndarray, np.ndarray], y: int, before: int, line_w: np.ndarray
-) -> None:
+def _read(image_HW: np.ndarray, sources_hw: Pair, y: int, before: int, line_w: np.ndarray) -> None:
     """Line y of the image with its border; a source of -1 is 0."""
     (source_h, source_w), width = sources_hw, image_HW.shape[1]
     if source_h[y] < 0:
@@ -129,11 +123,7 @@ def _differences(
 
 @compiled
 def _rows_of_three(
-    image_HW: np.ndarray,
-    sources_hw: tuple[np.ndarray, np.ndarray],
-    taps: tuple[np.ndarray, np.ndarray],
-    rows: tuple[int, int],
-    length_HW: np.ndarray,
+    image_HW: np.ndarray, sources_hw: Pair, taps: Pair, rows: tuple[int, int], length_HW: np.ndarray
 ) -> None:
     """As `_rows` for kernels of 3 x 3, without copies of lines: smoothing anew costs less than fetching what was
     smoothed. Only the first and the last column need the border."""

@@ -4,7 +4,7 @@ h, w: with a border, or a few rows. S rows at a time. Fields are (H, W), outside
 Ties are (tie_HW, white_1, tied): white_1 holds the value that stands for 1, 255 where the ties are a uint8 image, which
 is never copied so, else 1; not `tied` means that there are none, and the field is not looked at.
 
-All that is compiled together stands in this one file: see `compiled.py`.
+All that is compiled together stands in this one file: see `filters/compiled.py`.
 """
 
 import numpy as np
