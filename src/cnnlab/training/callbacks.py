@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -29,6 +30,19 @@ class RunCheckpoints(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score alone: where the run lies is no part of it, and it may be moved."""
+        return {"best_model_score": self.best_model_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the score and no path from a checkpoint: Lightning deletes what it holds for an older best file."""
+        score = state_dict.get("best_model_score")
+        best = Path(str(self.dirpath)) / "best.ckpt"
+        if isinstance(score, torch.Tensor) and best.is_file():
+            self.best_model_score = self.kth_value = score
+            self.best_model_path = self.kth_best_model_path = str(best)
+            self.best_k_models = {str(best): score}
 
     def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
         """Of equally good epochs the later one is kept: its learning rate was lower."""
