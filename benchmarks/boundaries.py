@@ -29,12 +29,12 @@ from scipy.spatial import cKDTree
 from skimage.morphology import thin
 from tables import console, print_machine, print_rounds
 
-from cnnlab.app.boundary_counts import Settings, counted
-from cnnlab.data.berkeley import photographs, read_boundaries
-from cnnlab.data.decode import decode
-from cnnlab.edges.evaluation import THRESHOLDS, TOLERANCE
-from cnnlab.edges.matching import matched, prepare
-from cnnlab.edges.skeleton import thinned
+from cnnlab.data.boundaries.berkeley import photographs, read_boundaries
+from cnnlab.data.photographs.decode import decode
+from cnnlab.edges.benchmark.counting import Settings, counted
+from cnnlab.edges.benchmark.evaluation import THRESHOLDS, TOLERANCE
+from cnnlab.edges.benchmark.matching import matched, prepare
+from cnnlab.edges.benchmark.skeleton import thinned
 
 
 def strength(path: Path) -> np.ndarray:

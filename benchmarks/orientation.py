@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cnnlab.edges.orientation_error import ANGLES, orientation_errors
+from cnnlab.edges.orientation_figure import orientation_error
 from cnnlab.filters import bank
-from cnnlab.views.orientation_error import orientation_error
 
 KERNELS = {
     "central": "central",

@@ -40,11 +40,11 @@ from rich.table import Table
 from tables import console, print_machine
 from torch import Tensor, nn
 
-from cnnlab.app.assemble import build, build_data, build_network, build_task
-from cnnlab.app.folders import Folders, config_folder, register_resolvers
-from cnnlab.studies.replicated import QUIET, losses_and_hits, train_together
-from cnnlab.studies.stacked import StackedNetwork
+from cnnlab.cli.assemble import build, build_data, build_network, build_task
+from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.training.fit import fit, quiet_advice
+from cnnlab.training.replicas.replicated import QUIET, losses_and_hits, train_together
+from cnnlab.training.replicas.stacked import StackedNetwork
 
 ARMS = ("edge_init", "edge_fixed")
 NARROW = "model.widths=[16,32]"

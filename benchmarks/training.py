@@ -29,8 +29,8 @@ from rich.progress import track
 from tables import console, print_machine, print_rounds
 from torch import nn
 
-from cnnlab.app.assemble import build_data, build_network, build_task, build_trainer
-from cnnlab.app.folders import Folders, config_folder, register_resolvers
+from cnnlab.cli.assemble import build_data, build_network, build_task, build_trainer
+from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.training.fit import fit, quiet_advice, score
 
 EPOCHS = 2  # of which the second is timed: the first warms up

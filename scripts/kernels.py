@@ -1,6 +1,6 @@
 """What learned kernels are like: `python scripts/kernels.py run=FOLDER`. All options: `--help`."""
 
-from cnnlab.app.programs import kernels
+from cnnlab.cli.entry import kernels
 
 if __name__ == "__main__":
     kernels()

@@ -1,6 +1,6 @@
 """Search for good values: `python scripts/search.py +search=learning_rate`. All options: `--help`."""
 
-from cnnlab.app.programs import search
+from cnnlab.cli.entry import search
 
 if __name__ == "__main__":
     search()

@@ -1,6 +1,6 @@
 """Compare first layers over paired seeds: `python scripts/study.py study=init_digits`. All options: `--help`."""
 
-from cnnlab.app.programs import study
+from cnnlab.cli.entry import study
 
 if __name__ == "__main__":
     study()

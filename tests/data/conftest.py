@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.data.module import ImageData
+from cnnlab.data.images.module import ImageData
 
 VALUES = {
     "name": "digits",

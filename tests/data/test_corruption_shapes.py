@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cnnlab.data.corruption_draws import Draws
-from cnnlab.data.corruption_light import plasma
-from cnnlab.data.corruptions import CORRUPTIONS, SIDES, corrupt
+from cnnlab.data.corruptions.corruptions import CORRUPTIONS, SIDES, corrupt
+from cnnlab.data.corruptions.draws import Draws
+from cnnlab.data.corruptions.light import plasma
 
 
 def spot(name: str, severity: int, benchmark: str, size: int = 129) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from cnnlab.data.module import ImageData
+from cnnlab.data.images.module import ImageData
 
 # Lightning 2.6 under torch 2.12 and later.
 pytestmark = pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.*:FutureWarning")

@@ -9,10 +9,11 @@ from scipy import ndimage
 from skimage.feature import canny
 from torch import Tensor
 
-from cnnlab.edges import places, thinning
+from cnnlab.edges import thinning
 from cnnlab.edges.borders import BORDERS
 from cnnlab.edges.detector import EdgeDetector, Edges
 from cnnlab.edges.energy import OrientedEnergy
+from cnnlab.edges.fast import places
 from cnnlab.edges.texture import damping
 from cnnlab.filters import bank
 

@@ -183,7 +183,7 @@ def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     gradient = Gradient(bank("sobel(size=5)"))
     whole = gradient.magnitude(image)
     for pixels in (1, 3000, 10000):
-        monkeypatch.setattr("cnnlab.edges.strips._PIXELS", pixels)
+        monkeypatch.setattr("cnnlab.edges.fast.strips._PIXELS", pixels)
         assert torch.equal(gradient.magnitude(image), whole)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from cnnlab.receptive import ReceptiveField, check_layer, receptive_fields
-from cnnlab.receptive.intervals import AxisMap, reduced
+from cnnlab.receptive._tracer.intervals import AxisMap, reduced
 
 
 def small(stride: int = 2) -> nn.Module:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.receptive import receptive_fields
-from cnnlab.receptive.geometry import UNEVEN
+from cnnlab.receptive._tracer.geometry import UNEVEN
 
 
 class Call(nn.Module):

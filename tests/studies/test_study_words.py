@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnlab.studies.contrasts import contrasts, family_p
-from cnnlab.studies.curves import Race
-from cnnlab.studies.statistics import Difference, holm, paired_difference
+from cnnlab.studies.statistics.contrasts import contrasts, family_p
+from cnnlab.studies.statistics.curves import Race
+from cnnlab.studies.statistics.paired import Difference, holm, paired_difference
 from cnnlab.studies.words import p_words, race_words, verdict
 
 ONE = Difference(1.2, 0.4, 2.0, 0.01, 0.01, 16, 1.5, 0.95, "BCa")

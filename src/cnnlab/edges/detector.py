@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
 from cnnlab.edges.colour import COLOURS, SPACES, brightness, combined, companded, in_space, principal, products
-from cnnlab.edges.edgels import Limits, spread, thinned_by_places
 from cnnlab.edges.energy import OrientedEnergy
-from cnnlab.edges.fused import fusible, small_taps, walked
+from cnnlab.edges.fast.edgels import Limits, spread, thinned_by_places
+from cnnlab.edges.fast.fused import fusible, small_taps, walked
+from cnnlab.edges.fast.strips import by_strips
 from cnnlab.edges.gradient import Gradient
 from cnnlab.edges.hysteresis import hysteresis
-from cnnlab.edges.strips import by_strips
 from cnnlab.edges.texture import TextureGradient, damping
 from cnnlab.edges.thinning import largest_along, walkable
 from cnnlab.edges.thresholds import KINDS, check_thresholds, thresholds

@@ -10,7 +10,7 @@ from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
 from cnnlab.edges.gradient import length, root
 from cnnlab.filters import FilterBank
-from cnnlab.filters.properties import properties
+from cnnlab.filters.analysis.properties import properties
 
 
 class OrientedEnergy(nn.Module):

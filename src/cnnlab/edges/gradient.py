@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
-from cnnlab.edges.lengths import lengths, walkable
-from cnnlab.edges.recorded import recorded
-from cnnlab.edges.strips import by_strips
+from cnnlab.edges.fast.lengths import lengths, walkable
+from cnnlab.edges.fast.recorded import recorded
+from cnnlab.edges.fast.strips import by_strips
 from cnnlab.filters import FilterBank
 
 _ROUNDING = 1e-9  # of kernels in float64, against their largest weight

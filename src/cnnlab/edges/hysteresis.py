@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnnlab.filters.compiled import COMPILED, compiled
+from cnnlab._compiled import COMPILED, compiled
 
 Threshold = float | Tensor
 WEAK, STAYS = np.uint8(1), np.uint8(2)

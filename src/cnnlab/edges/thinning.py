@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnnlab.edges.places import places_along
-from cnnlab.filters.compiled import COMPILED
+from cnnlab._compiled import COMPILED
+from cnnlab.edges.fast.places import places_along
 
 
 def thin(strength_B1HW: Tensor, orientation_B1HW: Tensor, tie_B1HW: Tensor | None = None) -> Tensor:

@@ -4,7 +4,7 @@
 """
 
 from cnnlab.nn.front_end import FrontEnd
-from cnnlab.nn.initialisation import InitialisationReport, initialise
+from cnnlab.nn.initialisation.writing import InitialisationReport, initialise
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.nn.small_cnn import SmallCNN
 

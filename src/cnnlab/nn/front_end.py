@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import check_choice
 from cnnlab.filters.bank import FilterBank
-from cnnlab.nn.channels import channel_mix
-from cnnlab.nn.choices import check_choice
-from cnnlab.nn.initialisation import KAIMING_NORM
+from cnnlab.nn.initialisation.channels import channel_mix
+from cnnlab.nn.initialisation.writing import KAIMING_NORM
 
 MODES = ("frozen", "trainable", "released", "spanned", "anchored")
 STARTS = ("bank", "random")

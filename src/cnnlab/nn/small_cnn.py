@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from cnnlab._choices import check_choice
 from cnnlab.filters.bank import FilterBank
-from cnnlab.nn.choices import check_choice
 from cnnlab.nn.front_end import FrontEnd
 
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 import torchvision.models
 from torch import Tensor, nn
 
+from cnnlab._choices import check_choice
 from cnnlab.filters.bank import FilterBank
-from cnnlab.nn.choices import check_choice
-from cnnlab.nn.initialisation import InitialisationReport, initialise
+from cnnlab.nn.initialisation.writing import InitialisationReport, initialise
 
 # Both would return a tuple in training, and warn about, or draw slowly, their own initialisation.
 EXTRA_ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.receptive.answers import undisturbed
+from cnnlab.receptive.responses import undisturbed
 
 METHODS = ("saliency", "integrated_gradients", "grad_cam")
 SIGNED = ("integrated_gradients",)

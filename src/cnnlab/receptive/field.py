@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from cnnlab.receptive.geometry import Geometry, Unbounded
-from cnnlab.receptive.intervals import AxisMap, hull
-from cnnlab.receptive.layout import axes_of, factors_of
+from cnnlab.receptive._tracer.geometry import Geometry, Unbounded
+from cnnlab.receptive._tracer.intervals import AxisMap, hull
+from cnnlab.receptive._tracer.layout import axes_of, factors_of
 
 Number = int | float | Fraction | None
 

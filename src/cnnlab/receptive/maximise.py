@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnlab.receptive.answers import forward, map_of, recorded, undisturbed
+from cnnlab.receptive.responses import forward, map_of, recorded, undisturbed
 
 DRAWS = 32  # images of noise of which gradient ascent starts from the best
 

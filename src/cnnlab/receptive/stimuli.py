@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cnnlab.receptive.answers import device_of, forward, map_of, recorded, undisturbed
+from cnnlab.receptive.responses import device_of, forward, map_of, recorded, undisturbed
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels, bottom and right excluded
 

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._pytree import tree_flatten_with_path
 
-from cnnlab.receptive.call import NotJudgedError
+from cnnlab.receptive._tracer.call import NotJudgedError
+from cnnlab.receptive._tracer.geometry import image_geometry
+from cnnlab.receptive._tracer.traced import Recorder, Traced
 from cnnlab.receptive.field import ReceptiveField, field_of
-from cnnlab.receptive.geometry import image_geometry
-from cnnlab.receptive.traced import Recorder, Traced
 from cnnlab.receptive.untouched import untouched
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from cnnlab.studies.contrasts import Row, contrasts, family_p
-from cnnlab.studies.statistics import Difference, holm, paired_difference
+from cnnlab.studies.statistics.contrasts import Row, contrasts, family_p
+from cnnlab.studies.statistics.paired import Difference, holm, paired_difference
 from cnnlab.studies.words import verdict
 
 EXPECTED = ("better", "worse", "same")

@@ -2,8 +2,8 @@
 
 from math import ceil, isnan, log10
 
-from cnnlab.studies.curves import Race
-from cnnlab.studies.statistics import Difference
+from cnnlab.studies.statistics.curves import Race
+from cnnlab.studies.statistics.paired import Difference
 
 LEVEL = 0.05
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 
-from cnnlab.training.network_task import NetworkTask
-from cnnlab.training.task import ClassificationTask
+from cnnlab.training.tasks.classification import ClassificationTask
+from cnnlab.training.tasks.network import NetworkTask
 
 # What Lightning advises about its own DataLoaders and defaults does not concern tensors in memory.
 ADVICE = [

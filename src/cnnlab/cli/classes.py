@@ -1,0 +1,38 @@
+"""The classes that configurations name, found and checked against the arguments that they are given."""
+
+import importlib
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab._targets import current_target
+from cnnlab.cli.check import check_arguments, check_class, check_targets, nearest
+
+
+def read(group: str, config: DictConfig, kind: type) -> tuple[type, dict[str, Any]]:
+    """The class that `config` names and its arguments, checked by name and type.
+
+    Raises ValueError for a class that is not allowed or no `kind`, and for arguments that it doesn't take.
+    """
+    check_targets(config)
+    located = locate(current_target(config._target_))
+    check_class(config._target_, located)
+    if not issubclass(located, kind):
+        raise ValueError(f"{group}: {config._target_} is no {kind.__name__}")
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    values = {str(key): value for key, value in plain.items() if key not in ("_target_", "_partial_", "_convert_")}
+    check_arguments(group, located, {name: value for name, value in values.items() if name != "bank"})
+    return located, values
+
+
+def locate(target: str) -> Any:
+    """The class of this name, its package one of those allowed. Raises ValueError if there is none."""
+    module, _, name = target.rpartition(".")
+    try:
+        package = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"_target_: there is no {target}: {error}") from error
+    if not hasattr(package, name):
+        raise ValueError(f"_target_: there is no {name!r} in {module}{nearest(name, dir(package))}")
+    return getattr(package, name)

@@ -1,0 +1,59 @@
+"""The report job: one HTML page of one run or of several."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from cnnlab.report.facts import gather
+from cnnlab.report.page import render
+from cnnlab.runs.folder import find_run
+from cnnlab.runs.record import write_text
+from cnnlab.training.fit import quiet_advice
+
+LARGEST = 6_000_000  # characters of kernels and fields on the page, shared by its runs
+MOST_RUNS = 12  # more don't fit beside each other
+PAPERS = {".hydra", "config.yaml"}
+
+
+def run(config: DictConfig, folder: Path) -> int:
+    """`report.html` of one run in its own folder, of several in `folder`. Prints where it lies."""
+    quiet_advice()
+    folders = [find_run(given) for given in given_runs(config.run)]
+    folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
+    if len(folders) == 1 and {path.name for path in folder.iterdir()} <= PAPERS:
+        shutil.rmtree(folder)  # the page goes beside what it shows
+        with suppress(OSError):  # it holds other reports
+            folder.parent.rmdir()
+        folder = folders[0]
+    print(make_report(folders, folder / "report.html", config.checkpoint))
+    return 0
+
+
+def make_report(folders: Sequence[Path], out: Path, checkpoint: str = "best") -> Path:
+    """Write the page of the runs in `folders` to `out`, which is whole at any moment. Returns `out`.
+
+    What a run doesn't have (yet) is named on the page. Raises ValueError for a folder that is no run of a training,
+    for a checkpoint that is there and is something else, and for no runs or too many of them.
+    """
+    if not 1 <= len(folders) <= MOST_RUNS:
+        raise ValueError(f"a report shows 1 to {MOST_RUNS} runs, not {len(folders)}")
+    pages = [gather(folder, checkpoint, LARGEST // len(folders)) for folder in folders]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, render(pages))
+    return out
+
+
+def given_runs(given: Any) -> list[str]:
+    """`run=A` or `run=[A,B]`. Raises ValueError for anything else, and for a run that is given twice."""
+    runs = [str(one) for one in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]
+    if not runs or any(not one.strip() for one in runs):
+        raise ValueError("run: the folder of a run, or several as in run=[A,B]")
+    twice = sorted({one for one in runs if runs.count(one) > 1})
+    if twice:
+        raise ValueError(f"run: given twice: {', '.join(twice)}")
+    return runs

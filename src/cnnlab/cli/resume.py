@@ -1,0 +1,58 @@
+"""`resume=FOLDER`: a run, a sweep, a search or a study that was interrupted goes on as it was asked."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from cnnlab.cli.asked import SEARCH, STUDY, SWEEP, read_asked
+from cnnlab.cli.check import check
+from cnnlab.cli.jobs import quoted
+from cnnlab.runs.folder import find_run, read_config
+from cnnlab.runs.record import read_summary
+
+JOB = "cnnlab.cli.programs.train"
+PROGRAMS = ("train", "evaluate", "search", "study")  # what can go on
+FOLDER_OPTIONS = ("hydra.sweep.dir=", "hydra.run.dir=", "hydra.mode=")
+
+
+def resume(given: str, others: list[str]) -> int:
+    """Returns the exit status. Raises ValueError for a folder that is no run, and for options beside it."""
+    folder = find_run(given.strip("'\""))
+    _refuse(others)
+    config = read_config(folder)
+    check(config, JOB)
+    if read_summary(folder).get("status") == "completed":
+        print(f"nothing left to do: this run is completed\n{folder}")
+        return 0
+    return importlib.import_module(JOB).run(config, folder, resume=True)
+
+
+def several(given: str, others: list[str]) -> tuple[str, list[str], Path] | None:
+    """Program, arguments and folder by which a sweep, a search or a study goes on; None if the folder holds none.
+
+    Raises ValueError for options beside it, and for a list of jobs that can't be read.
+    """
+    folder = Path(given.strip("'\"")).expanduser()
+    name = next((name for name in (SWEEP, SEARCH, STUDY) if (folder / name).is_file()), None)
+    if name is None:
+        return None
+    _refuse(others)
+    content = read_asked(folder, name)
+    if content["program"] not in PROGRAMS:
+        raise ValueError(f"{folder / name}: there is no program {content['program']!r} that goes on")
+    where = "hydra.sweep.dir" if name == SWEEP else "hydra.run.dir"
+    return content["program"], [*_asked(content, name == SWEEP), f"{where}={quoted(folder)}"], folder
+
+
+def _asked(content: dict[str, Any], multirun: bool) -> list[str]:
+    options = [text for text in content["hydra_overrides"] if not str(text).startswith(FOLDER_OPTIONS)]
+    texts = [str(text) for text in (*options, *content["overrides"])]
+    if any(text.startswith("-") for text in texts):
+        raise ValueError(f"the list of jobs has an option that is none: {texts}")
+    own = ["--config-dir", str(content["config_dir"])] if content["config_dir"] else []
+    return [*(["-m"] if multirun else []), *own, *texts]
+
+
+def _refuse(others: list[str]) -> None:
+    if others:
+        raise ValueError(f"resume takes no other options, a run goes on as it was asked; got: {' '.join(others)}")

@@ -1,0 +1,1 @@
+"""Photographs and the boundaries that people drew in them."""

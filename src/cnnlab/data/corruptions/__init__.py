@@ -1,0 +1,1 @@
+"""Corruptions of test images, computed on the fly."""

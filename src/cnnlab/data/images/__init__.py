@@ -1,0 +1,1 @@
+"""Images with classes: read, split, loaded in batches."""

@@ -1,0 +1,1 @@
+"""Berkeley's boundary benchmark."""

@@ -1,0 +1,1 @@
+"""A layer looked at: table, stimuli, figures."""

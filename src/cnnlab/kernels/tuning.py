@@ -1,0 +1,121 @@
+"""What a layer's kernels prefer, and what they are: orientation against frequency, cosine against chance."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch as Swatch
+
+from cnnlab.draw.tiles import TEXT, shortened
+from cnnlab.filters.analysis.identify import Match
+from cnnlab.filters.analysis.properties import KernelProperties
+from cnnlab.kernels.pages import called
+
+# Okabe & Ito 2008: eight colours that colour-blind people tell apart.
+FAMILY_COLOURS = {
+    "derivative": "#0072B2",
+    "gaussian derivative": "#56B4E9",
+    "gabor": "#D55E00",
+    "laplacian": "#CC79A7",
+    "smoothing": "#009E73",
+    "sharpen": "#F0E442",
+    "dct": "#E69F00",
+    "shift": "#000000",
+}
+CHANCE = "0.75"  # grey: no better than chance
+
+
+def orientation_frequency(properties: Sequence[KernelProperties], heading: str = "") -> Figure:
+    """The lower half of the frequency plane: angle is the preferred orientation (y down), radius the frequency.
+
+    Size is the norm, colour the selectivity. Kernels without a preferred orientation are counted below.
+    """
+    tuned = [one for one in properties if one.orientation is not None and one.frequency is not None]
+    figure = Figure(figsize=(8.4, 5.0))
+    axis = figure.add_axes((0.02, 0.08, 0.82, 0.76))
+    _half_plane(axis)
+    largest = max((one.norm for one in tuned), default=1.0)
+    dots = axis.scatter(
+        [one.frequency * math.cos(math.radians(one.orientation)) for one in tuned],
+        [one.frequency * math.sin(math.radians(one.orientation)) for one in tuned],
+        s=[20 + 120 * (one.norm / largest) ** 2 for one in tuned],
+        c=[one.selectivity for one in tuned],
+        vmin=0,
+        vmax=1,
+        cmap="viridis",
+        edgecolors="white",
+        linewidths=0.6,
+        zorder=3,
+    )
+    bar = figure.colorbar(dots, cax=figure.add_axes((0.88, 0.14, 0.022, 0.62)))
+    bar.set_label("selectivity (1 - circular variance)", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    rest = len(properties) - len(tuned)
+    note = "preferred orientation, and frequency in cycles per pixel (radius); size: norm"
+    figure.text(0.02, 0.97, f"{heading}\n{note}" if heading else note, fontsize=10, va="top")
+    figure.text(0.02, 0.03, f"{rest} of {len(properties)} kernels have no preferred orientation", fontsize=9)
+    return figure
+
+
+def _half_plane(axis: Axes) -> None:
+    """Rings of frequency and spokes of orientation; y grows down, as in the kernels."""
+    axis.set(xlim=(-0.8, 0.8), ylim=(0.8, -0.07), aspect="equal")
+    axis.set_axis_off()
+    half_turn = [(math.cos(math.pi * step / 90), math.sin(math.pi * step / 90)) for step in range(91)]
+    for radius, name in ((0.125, "1/8"), (0.25, "1/4"), (0.375, "3/8"), (0.5, "1/2"), (0.7071, "0.71")):
+        ring = [(radius * x, radius * y) for x, y in half_turn]
+        axis.plot(*zip(*ring, strict=True), color="0.8", linewidth=0.8)
+        axis.text(radius, -0.012, name, ha="center", va="bottom", fontsize=8, color="0.35")
+    for degrees in range(0, 181, 30):
+        x, y = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        axis.plot([0, 0.7071 * x], [0, 0.7071 * y], color="0.8", linewidth=0.8)
+        axis.text(0.76 * x, 0.755 * y + 0.012, f"{degrees}°", ha="center", va="center", fontsize=9)
+
+
+def match_pages(matches: Sequence[Match], order: Sequence[int] | None = None, per_page: int = 32) -> list[Figure]:
+    """A bar for each kernel: the cosine with its best analytic match, its family in colour, its name beside it.
+
+    The grey band ends where random kernels of that size do in 95 of 100 cases; bars that end in it are grey.
+    """
+    chosen = list(range(len(matches)) if order is None else order)
+    pages = [chosen[start : start + per_page] for start in range(0, len(chosen), per_page)]
+    which = [f" (page {page} of {len(pages)})" if len(pages) > 1 else "" for page in range(1, len(pages) + 1)]
+    return [_match_page(matches, page, title) for page, title in zip(pages, which, strict=True)]
+
+
+def _match_page(matches: Sequence[Match], page: list[int], which: str) -> Figure:
+    figure = Figure(figsize=(8.4, 1.5 + 0.21 * len(page)), layout="constrained")
+    axis = figure.subplots()
+    mean, high = matches[page[0]].null_mean, matches[page[0]].null_95
+    axis.axvspan(0, high, color="0.93", zorder=0)
+    axis.axvline(mean, color="0.45", linestyle=":", linewidth=1.2, zorder=3)
+    axis.axvline(high, color="0.25", linestyle="--", linewidth=1.2, zorder=3)
+    rows = range(len(page))
+    colours = [_colour(matches[index]) for index in page]
+    axis.barh(rows, [matches[index].cosine for index in page], color=colours, height=0.72, zorder=2)
+    for row, index in zip(rows, page, strict=True):
+        axis.text(1.02, row, shortened(described(matches[index]), 44), fontsize=TEXT, va="center", clip_on=False)
+    axis.set_yticks(rows, [str(index) for index in page], fontsize=TEXT)
+    axis.set(xlim=(0, 1), ylim=(len(page) - 0.4, -0.6), xlabel="cosine with the best match", ylabel="kernel")
+    axis.set_title(f"Which analytic kernel is it?{which}", fontsize=11, loc="left")
+    used = [
+        family for family in FAMILY_COLOURS if any(matches[i].family == family and matches[i].significant for i in page)
+    ]
+    swatches = [Swatch(color=FAMILY_COLOURS[family], label=family) for family in used]
+    lines = axis.get_lines()
+    handles = [*swatches, Swatch(color=CHANCE, label="no better than chance"), *lines]
+    lines[0].set_label(f"random kernels: mean {mean:.2f}")
+    lines[1].set_label(f"random kernels: 95 % below {high:.2f}")
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def described(match: Match) -> str:
+    """The match with its parameters: "gabor 45°, wavelength 4.1, sigma 2.3"."""
+    sizes = (("wavelength", match.wavelength), ("sigma", match.sigma))
+    return ", ".join([called(match), *(f"{word} {size:.2g}" for word, size in sizes if size and match.significant)])
+
+
+def _colour(match: Match) -> str:
+    return FAMILY_COLOURS[match.family] if match.significant else CHANCE

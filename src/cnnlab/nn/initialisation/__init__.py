@@ -1,0 +1,1 @@
+"""A filter bank written into a convolution."""

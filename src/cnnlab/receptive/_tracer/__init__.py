@@ -1,0 +1,1 @@
+"""The tensor that is traced and its rules."""

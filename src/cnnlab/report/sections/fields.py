@@ -1,0 +1,208 @@
+"""Receptive fields for the report: which pixels a unit can see, and which ones it does listen to.
+
+U units, N images, B = U * N, C channel, H, W image, i, j unit, h, w map.
+"""
+
+import base64
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.receptive import ReceptiveField, receptive_fields
+from cnnlab.receptive.capture import captured
+from cnnlab.report.sections.predictions import Chosen
+
+LAYERS = 14  # shown
+LARGEST_MAP = 64  # units along a side; of a larger map every second, third ... unit is there
+LARGEST_HEAT = 64  # pixels along a side of a heat map
+PLAIN = ("Conv", "Pool", "Linear", "Attention")  # kinds of layers that give a field its name
+
+
+def fields(network: nn.Module, chosen: Chosen, largest: int) -> dict[str, Any]:
+    """size (H, W), images [{picture, label}], inputs (N of the heat maps), total (layers analysed) and layers:
+
+    name, kind, notes, unbounded (the reason, or None); size, stride, padding in words; grid (h, w) of units or None;
+    rows, columns: [first, last] pixel that the units of a row, of a column see, or None;
+    step: only every such unit is on the map. maps: per image base64 of uint8, the mean |response|;
+    heat: units [(i, j)] that were measured, frames per unit (base64 of uint8, amplitude, or None), its size (h, w).
+
+    Takes fewer images and units where they would fill more than `largest` characters.
+    """
+    height, width = chosen.image_MCHW.shape[-2:]
+    shape = tuple(chosen.image_MCHW.shape[1:])
+    found = receptive_fields(network, shape)
+    names = chosen_layers(network, found)
+    layers = [_layer(network, name, found[name], chosen.image_MCHW, largest // len(names)) for name in names]
+    pictures = [{"picture": p, "label": label} for p, label in zip(chosen.pictures, chosen.labels, strict=True)]
+    inputs = _inputs(network, len(chosen.image_MCHW), 1, height * width)
+    return {"size": [height, width], "images": pictures, "inputs": inputs, "total": len(found), "layers": layers}
+
+
+def chosen_layers(network: nn.Module, found: dict[str, ReceptiveField]) -> list[str]:
+    """One name for each field that differs from the one before it, in order, at most LAYERS of them.
+
+    Of layers with the same field (a convolution, its normalisation and activation) the convolution speaks for all.
+    """
+    groups: list[list[str]] = []
+    before = None
+    for name, field in found.items():
+        looks = (field.size, field.stride, field.padding, field.unbounded, field.grid)
+        if looks == before:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+        before = looks
+    names = [_speaker(network, group) for group in groups]
+    bounded = [name for name in names if found[name].unbounded is None]
+    if len(names) > LAYERS:
+        rest = [name for name in names if found[name].unbounded is not None][: 2 if bounded else LAYERS]
+        room = LAYERS - len(rest)
+        kept = {bounded[round(i * (len(bounded) - 1) / max(1, room - 1))] for i in range(room)} if bounded else set()
+        names = [name for name in names if name in kept | set(rest)]
+    return names
+
+
+def _speaker(network: nn.Module, group: list[str]) -> str:
+    for name in group:
+        if any(kind in _kind(network, name) for kind in PLAIN):
+            return name
+    return min(group, key=lambda name: (name == "", len(name), name))
+
+
+def _kind(network: nn.Module, name: str) -> str:
+    return type(network.get_submodule(name.partition("#")[0].partition("[")[0])).__name__
+
+
+def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "name": name or "the whole network",
+        "kind": _kind(network, name),
+        "notes": list(field.notes),
+        "unbounded": field.unbounded,
+        "size": _pair(field.size),
+        "stride": _pair(field.stride),
+        "padding": _pair(field.padding),
+        "grid": None if field.grid is None else list(field.grid),
+        "rows": None,
+        "columns": None,
+        "maps": None,
+        "heat": None,
+    }
+    if field.grid is None:
+        return shown
+    if field.unbounded is None:
+        shown["rows"], shown["columns"] = spans(field)
+    if field.map_dims is not None:
+        shown |= _responses(network, name, field, image_MCHW, largest // 2)
+        shown["heat"] = _heat(network, name, field, image_MCHW, largest // 2)
+    return shown
+
+
+def spans(field: ReceptiveField) -> tuple[list[list[int] | None], list[list[int] | None]]:
+    """First and last pixel seen by the units of each row and of each column; None for a unit that sees nothing."""
+    assert field.grid is not None
+    assert None not in field.axes
+    ends = [[axis(unit) for unit in range(count)] for axis, count in zip(field.axes, field.grid, strict=True)]
+    rows, columns = [[None if end is None else [int(place) for place in end] for end in axis] for axis in ends]
+    return rows, columns
+
+
+def _pair(values: tuple[Any, Any]) -> str:
+    return " \N{MULTIPLICATION SIGN} ".join("\N{EN DASH}" if value is None else str(value) for value in values)
+
+
+@torch.no_grad()
+def _responses(
+    network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int
+) -> dict[str, Any]:
+    response_MijK = _as_map(captured(network, name, image_MCHW), field, len(image_MCHW))
+    if response_MijK is None:
+        return {}
+    response_Mij = response_MijK.abs().mean(3)
+    step = max(1, -(-max(response_Mij.shape[1:]) // LARGEST_MAP))
+    response_Mij = response_Mij[:, ::step, ::step]
+    response_Mij = response_Mij[: max(1, int(largest / (1.34 * response_Mij[0].numel())))]
+    peak_M11 = response_Mij.amax((1, 2), keepdim=True).clamp_min(1e-12)
+    return {"step": step, "maps": [_text(one) for one in response_Mij / peak_M11]}
+
+
+def _heat(
+    network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int
+) -> dict[str, Any] | None:
+    """Amplitude (root of the mean squared gradient, the energy of `receptive.effective_field`) of some units."""
+    assert field.grid is not None
+    height, width = image_MCHW.shape[-2:]
+    area = _area(network, height * width)
+    side = 8 if area <= 1024 else 5 if area <= 4096 else 3 if area <= 20_000 else 2
+    shrink = max(1, -(-max(height, width) // LARGEST_HEAT))
+    size = (-(-height // shrink), -(-width // shrink))
+    side = max(1, min(side, int((largest / (1.34 * size[0] * size[1])) ** 0.5)))
+    if max(field.grid) > side > 5 and field.grid[0] * field.grid[1] > side**2:
+        side = 5
+    rows, columns = (_spread_units(count, side) for count in field.grid)
+    units = [(i, j) for i in rows for j in columns]
+    inputs = _inputs(network, len(image_MCHW), len(units), height * width)
+    energy_UHW = unit_energy(network, name, field, image_MCHW[:inputs], units)
+    if energy_UHW is None:
+        return None
+    frames: list[str | None] = []
+    for energy_HW in energy_UHW:
+        peak = float(energy_HW.max())
+        if shrink > 1:
+            energy_HW = torch.nn.functional.avg_pool2d(energy_HW[None], shrink, ceil_mode=True)[0]
+        frames.append(_text((energy_HW / energy_HW.max()).sqrt()) if peak > 0 else None)
+    return {"units": units, "frames": frames, "size": list(size), "inputs": inputs}
+
+
+def unit_energy(
+    network: nn.Module, name: str, field: ReceptiveField, image_NCHW: Tensor, units: list[tuple[int, int]]
+) -> Tensor | None:
+    """(U, H, W) float64: of each unit what `receptive.effective_field` calls heat, all in one pass.
+
+    The network must be in eval mode, so that no image sees another. None where the layer's output has no map.
+    """
+    assert not network.training, "images of a batch see each other in train mode"
+    count = len(image_NCHW)
+    image_BCHW = image_NCHW.repeat(len(units), 1, 1, 1).requires_grad_()
+    with torch.enable_grad():
+        output_BijK = _as_map(captured(network, name, image_BCHW), field, len(image_BCHW))
+        if output_BijK is None:
+            return None
+        total = sum(output_BijK[u * count : (u + 1) * count, i, j].sum() for u, (i, j) in enumerate(units))
+        (gradient_BCHW,) = torch.autograd.grad(total, image_BCHW)
+    return gradient_BCHW.double().square().sum(1).unflatten(0, (len(units), count)).mean(1)
+
+
+def _as_map(output: Tensor, field: ReceptiveField, batch: int) -> Tensor | None:
+    """(B, i, j, K) with whatever else the layer has in K; None where the batch is not its first axis."""
+    first, second = field.map_dims
+    if output.shape[0] != batch or first == 0:
+        return None
+    if first == second:
+        if output.shape[first] != field.grid[0] * field.grid[1]:
+            return None
+        output, second = output.unflatten(first, field.grid), first + 1
+    return output.movedim((first, second), (1, 2)).reshape(batch, *field.grid, -1)
+
+
+def _area(network: nn.Module, pixels: int) -> int:
+    """Pixels of the image that the network works on."""
+    resize = getattr(network, "resize", None)
+    return max(pixels, resize * resize if isinstance(resize, int) else 0)
+
+
+def _inputs(network: nn.Module, images: int, units: int, pixels: int) -> int:
+    return max(1, min(images, 400_000 // (units * _area(network, pixels))))
+
+
+def _spread_units(count: int, most: int) -> list[int]:
+    """At most `most` of 0 ... count - 1, each in the middle of its part."""
+    if count <= most:
+        return list(range(count))
+    return [int((part + 0.5) * count / most) for part in range(most)]
+
+
+def _text(share: Tensor) -> str:
+    """Numbers from 0 to 1 as base64 of uint8."""
+    return base64.b64encode((share * 255).round().to(torch.uint8).contiguous().numpy().tobytes()).decode()

@@ -1,0 +1,206 @@
+"""A study as one HTML file, in the look of the report: no network, no second file. Receives plain data.
+
+What the page says of an interval comes in words with it; here nothing is computed but places in pictures.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cnnlab.draw.bands import Axis, Band, BandChart, axis_of, band_chart
+from cnnlab.report.page import assemble
+
+KINDS = ("reference", "bank", "permuted", "shuffled", "random")  # controls are drawn with broken lines
+COLOURS = 18  # in study.css: of starts in a mode; the largest study that comes along has 17
+
+
+@dataclass(frozen=True)
+class Arm:
+    """`family`: arms of one family, a bank and its controls, share a colour. `kind`: one of KINDS."""
+
+    name: str
+    words: str
+    family: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One arm against `control` under one condition: the mean difference and its interval in the forest's unit.
+
+    words: the verdict. clear: whether the interval is off 0. holds: whether it is so after correction too.
+    """
+
+    arm: str
+    control: str
+    condition: str
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    words: str
+    clear: bool
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Forest:
+    """All comparisons of one quantity. `relevant`: the smallest difference that matters, shaded about 0.
+
+    better: "higher" or "lower" values; the side that is better is named under the axis.
+    """
+
+    quantity: str
+    unit: str
+    relevant: float
+    better: str
+    lead: str
+    rows: Sequence[Compared]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One picture: {arm: [(x, mean, low, high), ...]}. `spread`: x over log(1 + x)."""
+
+    title: str
+    x: str
+    y: str
+    lines: dict[str, Sequence[Band]]
+    spread: bool = False
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Rows of (arm, [(mean difference to the reference, whether clear, words), None where missing]).
+
+    groups: (family, number of its columns), in order. `reference`: its own values, in words, one a column.
+    """
+
+    title: str
+    columns: Sequence[str]
+    groups: Sequence[tuple[str, int]]
+    reference: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[tuple[float, bool, str] | None]]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells are texts, numbers or None; `digits` are the decimals of a column of numbers, None for one of texts."""
+
+    columns: Sequence[str]
+    digits: Sequence[int | None]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class StudyPage:
+    """What the page shows; parts that are empty are left out, and `missing` may say why in a sentence, by section.
+
+    headline: (words, value). hypotheses: (text, verdict in words, "supported", "refuted" or "undecided"), as they were
+    written down before the study. conditions: in words, in the order of the panels. commands: (what for, command).
+    """
+
+    name: str
+    question: str
+    headline: Sequence[tuple[str, str]]
+    facts: dict[str, str]
+    arms: Sequence[Arm]
+    reference: str
+    conditions: Sequence[str]
+    hypotheses: Sequence[tuple[str, str, str]] = ()
+    summary: Sequence[str] = ()
+    forests: Sequence[Forest] = ()
+    curves: Sequence[Curves] = ()
+    sizes: Sequence[Curves] = ()
+    drift: Sequence[Curves] = ()
+    corruptions: Sequence[HeatMap] = ()
+    table: Table | None = None
+    power: Table | None = None
+    learning_rates: Table | None = None
+    failed: Table | None = None
+    commands: Sequence[tuple[str, str]] = ()
+    limits: Sequence[str] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def render_study(page: StudyPage) -> str:
+    """The page as text. ValueError for an arm or a condition that the study lacks, or a comparison given twice."""
+    _check(page)
+    sections = {"curves": page.curves, "sizes": page.sizes, "drift": page.drift}
+    charts = {name: [_chart(page, one) for one in pictures] for name, pictures in sections.items()}
+    every = [one for pictures in charts.values() for one in pictures]
+    return assemble(
+        "study.html.j2",
+        scripts=("tables.js", "study.js"),
+        styles=("report.css", "study.css"),
+        page=page,
+        styles_of=styles(page.arms),
+        forests=[(forest, *_forest(page, forest)) for forest in page.forests],
+        charts=charts,
+        heats=[(heat, _strongest(heat)) for heat in page.corruptions],
+        data=[[{"arm": line.arm, "points": line.points} for line in one.lines] for one in every],
+    )
+
+
+def styles(arms: Sequence[Arm]) -> list[str]:
+    """The classes of each arm: a colour by family, and a line that is broken for controls."""
+    families = list(dict.fromkeys(arm.family for arm in arms))
+    broken = {"permuted": " dashed", "shuffled": " dotted"}
+    return [f"s{families.index(arm.family) % COLOURS}{broken.get(arm.kind, '')}" for arm in arms]
+
+
+def _chart(page: StudyPage, curves: Curves) -> BandChart:
+    order = {arm.name: number for number, arm in enumerate(page.arms)}
+    lines = sorted((order[arm], arm, points) for arm, points in curves.lines.items())
+    return band_chart(curves.title, curves.x, curves.y, lines, curves.spread)
+
+
+def _forest(page: StudyPage, forest: Forest) -> tuple[Axis, list[tuple[tuple[str, str], list[dict[str, Any] | None]]]]:
+    """The axis that all panels share, and for every (arm, control) its cells in the order of the conditions."""
+    axis = axis_of([end for row in forest.rows for end in (row.low, row.high, row.mean)], forest.relevant)
+    cells = {((row.arm, row.control), row.condition): _cell(axis, row) for row in forest.rows}
+    pairs = dict.fromkeys((row.arm, row.control) for row in forest.rows)
+    return axis, [(pair, [cells.get((pair, condition)) for condition in page.conditions]) for pair in pairs]
+
+
+def _cell(axis: Axis, row: Compared) -> dict[str, Any]:
+    whole = math.isfinite(row.low) and math.isfinite(row.high)
+    low, high = (axis.place(row.low), axis.place(row.high)) if whole else (axis.place(row.mean),) * 2
+    return {
+        "row": row,
+        "left": low,
+        "width": round(high - low, 2),
+        "middle": axis.place(row.mean),
+        "cut_left": whole and row.low < axis.low,
+        "cut_right": whole and row.high > axis.high,
+        "out": not axis.low <= row.mean <= axis.high,
+    }
+
+
+def _strongest(heat: HeatMap) -> float:
+    """The difference at which a cell has its full colour. One arm in nine may be far off without paling the others."""
+    sizes = sorted(abs(cell[0]) for _, cells in heat.rows for cell in cells if cell and math.isfinite(cell[0]))
+    return max(sizes[int(0.8 * (len(sizes) - 1))], 1e-9) if sizes else 1.0
+
+
+def _check(page: StudyPage) -> None:
+    arms, conditions = {arm.name for arm in page.arms}, set(page.conditions)
+    named = {row.arm for forest in page.forests for row in forest.rows} | {page.reference}
+    named |= {row.control for forest in page.forests for row in forest.rows}
+    for forest in page.forests:
+        seen = set()
+        for row in forest.rows:
+            place = f"{row.arm} against {row.control}, {row.condition}"
+            if place in seen:
+                raise ValueError(f"{forest.quantity}: {place}, twice")
+            seen.add(place)
+    named |= {arm for part in (page.curves, page.sizes, page.drift) for one in part for arm in one.lines}
+    named |= {arm for heat in page.corruptions for arm, _ in heat.rows}
+    for kind, unknown, known in (
+        ("arms", named - arms, arms),
+        ("conditions", {row.condition for forest in page.forests for row in forest.rows} - conditions, conditions),
+        ("kinds of arms", {arm.kind for arm in page.arms} - set(KINDS), set(KINDS)),
+    ):
+        if unknown:
+            raise ValueError(f"unknown {kind} {sorted(unknown)}; the study has {', '.join(sorted(known))}")

@@ -1,0 +1,1 @@
+"""Paired statistics of studies."""

@@ -1,0 +1,1 @@
+"""The lecture, step by step."""
