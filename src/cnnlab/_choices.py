@@ -1,19 +1,33 @@
-"""The answer to a misspelt name: what was given, the nearest match, what is valid."""
+"""A mistake of the user's, and the nearest name to a misspelt one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def check_choice(what: str, given: str, valid: Iterable[str]) -> None:
-    """Raises ValueError if `given` is not one of `valid`.
+class UsageError(ValueError):
+    """A mistake of the user's: what was given, what is valid. Programs show its message alone and end with status 2."""
+
+
+UsageError.__module__ = "cnnlab"  # its public name
+
+
+def nearest(given: object, valid: Iterable[str]) -> str:
+    """` (did you mean 'x'?)`, or nothing where nothing is near.
+
+    >>> nearest("sobl", ["sobel", "scharr"]), nearest("x", ["sobel"])
+    (" (did you mean 'sobel'?)", '')
+    """
+    near = get_close_matches(str(given), list(valid), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def check_choice(option: str, given: object, valid: Iterable[str]) -> None:
+    """Raises UsageError if `given` is not one of `valid`.
 
     >>> check_choice("mode", "frozn", ["frozen", "trainable"])
     Traceback (most recent call last):
-    ValueError: unknown mode 'frozn'; did you mean 'frozen'? valid: frozen, trainable
+    cnnlab.UsageError: unknown mode 'frozn' (did you mean 'frozen'?); valid: frozen, trainable
     """
     names = list(valid)
-    if given in names:
-        return
-    near = get_close_matches(str(given), names, n=3)
-    hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ValueError(f"unknown {what} {given!r};{hint} valid: {', '.join(names)}")
+    if given not in names:
+        raise UsageError(f"unknown {option} {given!r}{nearest(given, names)}; valid: {', '.join(names)}")

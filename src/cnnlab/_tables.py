@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cnnlab.runs.record import write_text
+from cnnlab._files import write_text
 
 SHOWN = {
     "benchmark/ods": "boundary benchmark, ODS",

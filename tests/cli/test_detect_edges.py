@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
+from cnnlab._files import held
 from cnnlab.cli.programs import detect_edges
 from cnnlab.data.photographs.decode import decode_float
 from cnnlab.edges import maps as edge_maps
 from cnnlab.edges.choosing import build_detector, find_device
 from cnnlab.edges.detector import EdgeDetector
 from cnnlab.edges.maps import draw
-from cnnlab.runs.folder import held
 
 PLAIN = ("detector=sobel", "device=cpu")
 

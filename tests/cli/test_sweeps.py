@@ -19,11 +19,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from cnnlab._files import held
 from cnnlab.cli import entry as programs
 from cnnlab.cli.check import check
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.sweep_progress import SweepProgress
-from cnnlab.runs.folder import held
 
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "model.widths=[8]", "figures=false", "report=false")
 SMALL = (*QUICK, "trainer.max_epochs=2", "data.rotation=10")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.runs.record import RunRecord, git_commit, read_summary, versions, write_text
+from cnnlab._files import write_text
+from cnnlab.runs.record import RunRecord, git_commit, read_summary, versions
 
 
 def test_a_record_is_written_at_every_change(tmp_path: Path) -> None:

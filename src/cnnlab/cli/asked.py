@@ -6,7 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from cnnlab.runs.record import write_text
+from cnnlab._choices import UsageError
+from cnnlab._files import write_text
 
 SWEEP, SEARCH, STUDY = "sweep.json", "search.json", "study.json"
 LISTS = ("overrides", "hydra_overrides", "jobs")
@@ -24,7 +25,7 @@ def read_asked(folder: Path, name: str = SWEEP) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise ValueError(f"{path} is no list of what was asked")
+        raise UsageError(f"{path} is no list of what was asked")
     return content
 
 
@@ -32,7 +33,7 @@ def keep_asked(folder: Path, hydra_config: DictConfig, jobs: list[dict[str, Any]
     """Write what was asked. Raises ValueError if the folder has other jobs already, OSError if it can't be written."""
     known = read_asked(folder, name)
     if known and known["jobs"] != jobs:
-        raise ValueError(f"{folder} has other jobs than its options give today: have configurations changed?")
+        raise UsageError(f"{folder} has other jobs than its options give today: have configurations changed?")
     own = [source.path for source in hydra_config.runtime.config_sources if source.provider == "command-line"]
     content = {
         "program": hydra_config.job.config_name,

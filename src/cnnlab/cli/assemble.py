@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import nn
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.classes import read as read_class
 from cnnlab.cli.values import fits
 from cnnlab.data.images.module import ImageData
@@ -53,7 +54,7 @@ def build(group: str, config: DictConfig, **objects: Any) -> Any:
     try:
         return located(**{**values, **objects})
     except (TypeError, MisconfigurationException) as error:
-        raise ValueError(f"{group}: {located.__name__}: {error}") from error
+        raise UsageError(f"{group}: {located.__name__}: {error}") from error
 
 
 def read(group: str, config: DictConfig) -> tuple[type, dict[str, Any]]:
@@ -87,7 +88,7 @@ def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, 
     located, values = read("model", config)
     kernels = build_bank(values.pop("bank", None), data, seed)
     if not fits(kernels, typing.get_type_hints(located.__init__).get("bank")):
-        raise ValueError(f"model.bank=null: {located.__name__} needs a bank; for random kernels take model=random_init")
+        raise UsageError(f"model.bank=null: {located.__name__} needs a bank; for random kernels take model=random_init")
     classifies = "num_classes" in inspect.signature(located).parameters
     check_answers(classifies, data, located.__name__)
     sizes: dict[str, Any] = {"in_channels": data.in_channels}
@@ -108,16 +109,16 @@ def build_network(config: DictConfig, data: Any, seed: int) -> tuple[nn.Module, 
 def check_answers(classifies: bool, data: Any, network: str) -> None:
     """Raises ValueError for a classifier and photographs with boundaries, or the other way round."""
     if classifies and not hasattr(data, "num_classes"):
-        raise ValueError(f"model: {network} tells classes apart, and {data.name} has boundaries; take model=edge_net")
+        raise UsageError(f"model: {network} tells classes apart, and {data.name} has boundaries; take model=edge_net")
     if not classifies and isinstance(data, ImageData):
-        raise ValueError(f"model: {network} draws boundaries, and {data.name} has classes; take data=bsds500")
+        raise UsageError(f"model: {network} draws boundaries, and {data.name} has classes; take data=bsds500")
 
 
 def check_kernel_size(bank: FilterBank, image_size: tuple[int, int]) -> None:
     """Raises ValueError for kernels larger than the image: mirrored borders would take them, and mean nothing."""
     (height, width), (tall, wide) = bank.kernels.shape[-2:], image_size
     if height > tall or width > wide:
-        raise ValueError(
+        raise UsageError(
             f"model.bank: kernels of {height}x{width} are larger than the images of {tall}x{wide}; take a smaller bank"
         )
 
@@ -130,7 +131,7 @@ def try_forward(network: nn.Module, data: Any) -> None:
     try:
         network(torch.zeros(2, data.in_channels, height, width))
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"model: images of {height}x{width}: {error}") from error
+        raise UsageError(f"model: images of {height}x{width}: {error}") from error
     finally:
         network.train()
 
@@ -142,7 +143,7 @@ def build_task(config: DictConfig, network: nn.Module, about: dict[str, Any]) ->
     classifies = "class_names" in about
     if classifies != ("class_names" in inspect.signature(located).parameters):
         made_for = "classification_task" if classifies else "boundary_task"
-        raise ValueError(f"task: {type(network).__name__} is trained by task={made_for}")
+        raise UsageError(f"task: {type(network).__name__} is trained by task={made_for}")
     optimizer, schedule = build_optimizer(config, network)
     return build(
         "task",
@@ -162,11 +163,11 @@ def build_optimizer(config: DictConfig, network: nn.Module) -> tuple[Any, Any]:
     try:
         tried = optimizer(list(network.parameters()))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"optimizer: {error}") from error
+        raise UsageError(f"optimizer: {error}") from error
     try:
         schedule(tried, 100)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise ValueError(f"schedule: {error}") from error
+        raise UsageError(f"schedule: {error}") from error
     return optimizer, schedule
 
 
@@ -201,18 +202,18 @@ def check_trainer(config: DictConfig, compiled: bool = False) -> None:
     """Raises ValueError for what Lightning would stumble over, or would say in words of its own."""
     for name in AT_LEAST_ONE:
         if isinstance(config.get(name), int) and config[name] < 1:
-            raise ValueError(f"trainer.{name}={config[name]}: at least 1")
+            raise UsageError(f"trainer.{name}={config[name]}: at least 1")
     epochs, steps = config.get("max_epochs"), config.get("max_steps", -1)
     if epochs == 0 or (epochs in (None, -1) and steps in (None, -1)):
-        raise ValueError(
+        raise UsageError(
             f"trainer.max_epochs={epochs}: at least 1, or -1 together with trainer.max_steps: a schedule has an end"
         )
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     if config.get("accelerator") in ("gpu", "cuda", "mps") and not gpu:
-        raise ValueError(f"trainer.accelerator={config.accelerator}: torch finds no GPU here; take trainer=auto or cpu")
+        raise UsageError(f"trainer.accelerator={config.accelerator}: torch finds no GPU here; take trainer=auto or cpu")
     compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
     if compiled and not gpu and not any(map(shutil.which, compilers)):
-        raise ValueError(f"compile=true needs a C++ compiler, and none of {', '.join(compilers)} is here")
+        raise UsageError(f"compile=true needs a C++ compiler, and none of {', '.join(compilers)} is here")
 
 
 def _extra_logger(config: DictConfig, folder: Path) -> Logger:
@@ -227,5 +228,5 @@ def _extra_logger(config: DictConfig, folder: Path) -> Logger:
         # The extras of cnnlab have the names of the configurations.
         extra = located.__name__.removesuffix("Logger").lower()
         reason = str(error).splitlines()[0]
-        raise ValueError(f"logger: {reason} (it needs: pip install 'cnnlab[{extra}]')") from error
+        raise UsageError(f"logger: {reason} (it needs: pip install 'cnnlab[{extra}]')") from error
     return logger

@@ -1,15 +1,15 @@
 """Is a configuration allowed and complete? Answered before anything that it names is imported."""
 
-import difflib
 import inspect
 import json
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from cnnlab._choices import UsageError, nearest
 from cnnlab.cli.values import fits, in_words
 
 # A configuration may come from anybody, and a class that it names is imported and called.
@@ -75,29 +75,23 @@ VALUES = {
 }
 
 
-def nearest(given: str, valid: Iterable[str]) -> str:
-    """` (did you mean 'x'?)`, or nothing where nothing is near."""
-    matches = difflib.get_close_matches(given, list(valid), n=1, cutoff=0.6)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
-
-
 def check(config: DictConfig, job: str) -> None:
     """Raises ValueError for missing values and groups, for a `_target_` outside of ALLOWED, for a value at the top
     that is of another type, and for a bank's misspelt name."""
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
-        raise ValueError(f"missing: {', '.join(missing)}. Give a value, such as {missing[0]}=VALUE")
+        raise UsageError(f"missing: {', '.join(missing)}. Give a value, such as {missing[0]}=VALUE")
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     check_targets(plain)
     for group in GROUPS[job]:
         if not isinstance(plain.get(group), dict) or "_target_" not in plain[group]:
-            raise ValueError(f"there is no {group}: it names no class; choose one with {group}=NAME")
+            raise UsageError(f"there is no {group}: it names no class; choose one with {group}=NAME")
     check_types("", VALUES, plain)
     _check_seed(plain.get("seed", 0))
     patience = plain.get("early_stopping")
     if patience is not None and patience < 1:
-        raise ValueError(f"early_stopping={patience}: at least 1 epoch, or null to go on to the end")
+        raise UsageError(f"early_stopping={patience}: at least 1 epoch, or null to go on to the end")
     for group in ("model", "detector"):
         chosen = plain.get(group)
         if isinstance(chosen, dict) and chosen.get("bank") is not None:
@@ -120,13 +114,13 @@ def check_target(target: Any, allowed: tuple[str, ...] = ALLOWED) -> None:
     """Raises ValueError unless `target` reads as a class of an allowed package. Imports nothing."""
     if not (isinstance(target, str) and target.startswith(allowed) and CLASS_PATH.fullmatch(target)):
         packages = ", ".join(name.rstrip(".") for name in ALLOWED)
-        raise ValueError(f"_target_: {target!r} is refused: a configuration may only name classes of {packages}")
+        raise UsageError(f"_target_: {target!r} is refused: a configuration may only name classes of {packages}")
 
 
 def check_class(target: str, located: Any) -> None:
     """The second look, after the import: `torch.optim.sgd.Tensor` reads well, but is no class of torch.optim."""
     if not inspect.isclass(located) or not f"{located.__module__}.".startswith(ALLOWED):
-        raise ValueError(f"_target_: {target!r} is refused: it is no class of {target.split('.')[0]}")
+        raise UsageError(f"_target_: {target!r} is refused: it is no class of {target.split('.')[0]}")
 
 
 def check_arguments(group: str, owner: type, values: Mapping[str, Any]) -> None:
@@ -134,7 +128,7 @@ def check_arguments(group: str, owner: type, values: Mapping[str, Any]) -> None:
     valid = [name for name in inspect.signature(owner).parameters if name != "self"]
     for name in values:
         if name not in valid:
-            raise ValueError(f"{owner.__name__} takes no {name!r}{nearest(name, valid)}; it takes: {', '.join(valid)}")
+            raise UsageError(f"{owner.__name__} takes no {name!r}{nearest(name, valid)}; it takes: {', '.join(valid)}")
     try:
         wanted = typing.get_type_hints(owner.__init__)
     except NameError:  # annotated with a package that is not installed
@@ -148,17 +142,17 @@ def check_types(prefix: str, wanted: Mapping[str, Any], values: Mapping[str, Any
             given = json.dumps(value, default=str).strip('"')
             words = in_words(wanted[name])
             near = nearest(given, words.split(" or "))
-            raise ValueError(f"{prefix}{name}={given}: expected {words or 'another value'}{near}")
+            raise UsageError(f"{prefix}{name}={given}: expected {words or 'another value'}{near}")
 
 
 def check_bank(group: str, expression: Any) -> None:
     from cnnlab.filters.expression import check_expression
 
     if not isinstance(expression, str):
-        raise ValueError(f"a bank is given as text, such as {group}.bank=sobel; got {expression!r}")
+        raise UsageError(f"a bank is given as text, such as {group}.bank=sobel; got {expression!r}")
     check_expression(expression)
 
 
 def _check_seed(seed: Any) -> None:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed: a whole number from 0 to 2^32 - 1, not {seed!r}")
+        raise UsageError(f"seed: a whole number from 0 to 2^32 - 1, not {seed!r}")

@@ -5,8 +5,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab._choices import UsageError, nearest
 from cnnlab._targets import current_target
-from cnnlab.cli.check import check_arguments, check_class, check_targets, nearest
+from cnnlab.cli.check import check_arguments, check_class, check_targets
 
 
 def read(group: str, config: DictConfig, kind: type) -> tuple[type, dict[str, Any]]:
@@ -18,7 +19,7 @@ def read(group: str, config: DictConfig, kind: type) -> tuple[type, dict[str, An
     located = locate(current_target(config._target_))
     check_class(config._target_, located)
     if not issubclass(located, kind):
-        raise ValueError(f"{group}: {config._target_} is no {kind.__name__}")
+        raise UsageError(f"{group}: {config._target_} is no {kind.__name__}")
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     values = {str(key): value for key, value in plain.items() if key not in ("_target_", "_partial_", "_convert_")}
@@ -32,7 +33,7 @@ def locate(target: str) -> Any:
     try:
         package = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ValueError(f"_target_: there is no {target}: {error}") from error
+        raise UsageError(f"_target_: there is no {target}: {error}") from error
     if not hasattr(package, name):
-        raise ValueError(f"_target_: there is no {name!r} in {module}{nearest(name, dir(package))}")
+        raise UsageError(f"_target_: there is no {name!r} in {module}{nearest(name, dir(package))}")
     return getattr(package, name)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from cnnlab._choices import UsageError
+
 PAPERS = (
     ".hydra",
     ".lock",
@@ -66,7 +68,7 @@ class Folders:
             return
         held = [name for name in RUN_FILES if (folder / name).exists()]
         if held:
-            raise ValueError(f"{option}: {folder} holds a run already ({held[0]}); name another folder")
+            raise UsageError(f"{option}: {folder} holds a run already ({held[0]}); name another folder")
         self._named.add(folder)
         self._made += _missing(folder)
 

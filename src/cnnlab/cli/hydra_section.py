@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.check import ALLOWED, check_targets
 from cnnlab.cli.folders import Folders, register_resolvers
 
@@ -26,14 +27,14 @@ def check_flags(arguments: list[str]) -> argparse.Namespace:
     """The parsed command line. Raises ValueError for flags of Hydra that run what they are given."""
     flags = get_args_parser().parse_args(arguments)
     if flags.experimental_rerun is not None:
-        raise ValueError("--experimental-rerun is refused: it unpickles a file. To go on with a run: resume=FOLDER")
+        raise UsageError("--experimental-rerun is refused: it unpickles a file. To go on with a run: resume=FOLDER")
     if flags.config_path is not None:
-        raise ValueError("--config-path is refused: configurations of your own come in with --config-dir FOLDER")
+        raise UsageError("--config-path is refused: configurations of your own come in with --config-dir FOLDER")
     texts = list(flags.overrides)
     if flags.config_dir is not None and Path(flags.config_dir).is_dir():
         texts += [file.read_text(errors="replace") for file in Path(flags.config_dir).rglob("*.yaml")]
     if any("pkg://" in text for text in texts):
-        raise ValueError("pkg:// is refused: it imports a package. Configurations are found with --config-dir FOLDER")
+        raise UsageError("pkg:// is refused: it imports a package. Configurations are found with --config-dir FOLDER")
     return flags
 
 
@@ -78,7 +79,7 @@ def check_installed(launcher: Any) -> None:
         found = None
     if found is None:
         extra = parts[1].removeprefix("hydra_").removesuffix("_launcher")
-        raise ValueError(f"hydra/launcher: {parts[1]} is not installed; it comes with: pip install 'cnnlab[{extra}]'")
+        raise UsageError(f"hydra/launcher: {parts[1]} is not installed; it comes with: pip install 'cnnlab[{extra}]'")
 
 
 def _check_logging(node: Any) -> None:
@@ -87,7 +88,7 @@ def _check_logging(node: Any) -> None:
         for key, value in node.items():
             named = key in ("class", "()", "factory") and not str(value).startswith("logging.")
             if named or (isinstance(value, str) and value.startswith(("ext://", "cfg://")) and "sys.std" not in value):
-                raise ValueError(f"hydra logging: {key}: {value} is refused: it may only name what is in logging")
+                raise UsageError(f"hydra logging: {key}: {value} is refused: it may only name what is in logging")
             _check_logging(value)
     elif isinstance(node, list):
         for value in node:

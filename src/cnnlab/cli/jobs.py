@@ -19,9 +19,10 @@ from typing import Any, NoReturn
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from cnnlab._files import held
 from cnnlab.cli.check import check
 from cnnlab.cli.messages import MISTAKES, explain
-from cnnlab.runs.folder import CONFIG, held, read_config, record_end, record_killed, save_config
+from cnnlab.runs.folder import CONFIG, read_config, record_end, record_killed, save_config
 from cnnlab.runs.record import read_summary
 
 OUTPUT = "output.txt"  # what a job prints, in its folder

@@ -18,7 +18,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from cnnlab.cli.check import check, nearest
+from cnnlab._choices import UsageError, nearest
+from cnnlab.cli.check import check
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.hydra_section import check_flags, watch
 from cnnlab.cli.messages import MISTAKES, explain
@@ -130,7 +131,7 @@ def _check_recipe(hydra_config: DictConfig) -> None:
     options = loader.get_group_options("recipe") if asked else []
     for name in asked:
         if name not in options:
-            raise ValueError(f"recipe: there is no {name!r}{nearest(name, options)}; there are: {', '.join(options)}")
+            raise UsageError(f"recipe: there is no {name!r}{nearest(name, options)}; there are: {', '.join(options)}")
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:

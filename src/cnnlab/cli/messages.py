@@ -11,13 +11,13 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.cli.check import nearest
+from cnnlab._choices import UsageError, nearest
 from cnnlab.cli.folders import config_folder
 
 # What counts as a mistake of the user's. While a run is prepared, cnnlab and the libraries raise ValueError for
 # values that can't be; an OSError names the file or folder that the machine refused. Everything else is a bug and
 # keeps its traceback, and so does a ValueError after the first step (see `run` in train).
-MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
+MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, UsageError, OSError)
 
 
 def explain(error: Exception, config_name: str, overrides: list[str], config_dir: str | None = None) -> str:

@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.asked import SEARCH, STUDY, SWEEP, read_asked
 from cnnlab.cli.check import check
 from cnnlab.cli.jobs import quoted
@@ -39,7 +40,7 @@ def several(given: str, others: list[str]) -> tuple[str, list[str], Path] | None
     _refuse(others)
     content = read_asked(folder, name)
     if content["program"] not in PROGRAMS:
-        raise ValueError(f"{folder / name}: there is no program {content['program']!r} that goes on")
+        raise UsageError(f"{folder / name}: there is no program {content['program']!r} that goes on")
     where = "hydra.sweep.dir" if name == SWEEP else "hydra.run.dir"
     return content["program"], [*_asked(content, name == SWEEP), f"{where}={quoted(folder)}"], folder
 
@@ -48,11 +49,11 @@ def _asked(content: dict[str, Any], multirun: bool) -> list[str]:
     options = [text for text in content["hydra_overrides"] if not str(text).startswith(FOLDER_OPTIONS)]
     texts = [str(text) for text in (*options, *content["overrides"])]
     if any(text.startswith("-") for text in texts):
-        raise ValueError(f"the list of jobs has an option that is none: {texts}")
+        raise UsageError(f"the list of jobs has an option that is none: {texts}")
     own = ["--config-dir", str(content["config_dir"])] if content["config_dir"] else []
     return [*(["-m"] if multirun else []), *own, *texts]
 
 
 def _refuse(others: list[str]) -> None:
     if others:
-        raise ValueError(f"resume takes no other options, a run goes on as it was asked; got: {' '.join(others)}")
+        raise UsageError(f"resume takes no other options, a run goes on as it was asked; got: {' '.join(others)}")

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cnnlab._choices import UsageError
+
 
 def search_history(
     scores: Sequence[float], options: Mapping[str, Sequence[Any]], logarithmic: Sequence[str], importance: Mapping
@@ -16,7 +18,7 @@ def search_history(
     text as categories. `importance`: an option's share of the variance, for the titles; may be empty.
     """
     if not scores:
-        raise ValueError("there are no scores to draw")
+        raise UsageError("there are no scores to draw")
     figure = Figure(figsize=(3.6 * (1 + len(options)), 3.4), layout="constrained")
     axes = figure.subplots(1, 1 + len(options), squeeze=False, sharey=True)[0]
     axes[0].plot(range(1, len(scores) + 1), scores, "o", markersize=4, label="trial")

@@ -5,14 +5,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cnnlab.cli.check import nearest
+from cnnlab._choices import UsageError, nearest
 
 try:
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.trial import FrozenTrial, TrialState
 except ImportError as error:
-    raise ValueError(f"a search needs optuna ({error}); it comes with: pip install 'cnnlab[search]'") from error
+    raise UsageError(f"a search needs optuna ({error}); it comes with: pip install 'cnnlab[search]'") from error
 
 __all__ = ["FrozenTrial", "TrialState", "as_option", "optuna", "read_space", "tried"]
 
@@ -23,7 +23,7 @@ KEYS = ("low", "high", "log", "step")
 def read_space(space: Any) -> dict[str, BaseDistribution]:
     """Raises ValueError for an empty space, and for a range or a list that holds nothing to choose from."""
     if not isinstance(space, Mapping) or not space:
-        raise ValueError(f"space: give what to vary, such as +search=learning_rate, or {EXAMPLE}; got {space!r}")
+        raise UsageError(f"space: give what to vary, such as +search=learning_rate, or {EXAMPLE}; got {space!r}")
     return {str(name): _distribution(f"space.{name}", given) for name, given in _flat(space).items()}
 
 
@@ -56,23 +56,23 @@ def _flat(space: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def _distribution(where: str, given: Any) -> BaseDistribution:
     if isinstance(given, list):
         if len(given) < 2:
-            raise ValueError(f"{where}: a list of at least two choices, not {given}")
+            raise UsageError(f"{where}: a list of at least two choices, not {given}")
         return CategoricalDistribution([one if isinstance(one, str) else json.dumps(one) for one in given])
     if not isinstance(given, Mapping):
-        raise ValueError(f"{where}: a list of choices, or {{low: ..., high: ...}}, not {given!r}")
+        raise UsageError(f"{where}: a list of choices, or {{low: ..., high: ...}}, not {given!r}")
     for name in given:
         if name not in KEYS:
-            raise ValueError(f"{where}: there is no {name!r}{nearest(str(name), KEYS)}; valid: {', '.join(KEYS)}")
+            raise UsageError(f"{where}: there is no {name!r}{nearest(str(name), KEYS)}; valid: {', '.join(KEYS)}")
     low, high, step, log = (given.get(name) for name in ("low", "high", "step", "log"))
     for name, value in (("low", low), ("high", high), ("step", step)):
         wanted = name == "step" and value is None
         if not wanted and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f"{where}.{name}: a number, not {value!r}")
+            raise UsageError(f"{where}.{name}: a number, not {value!r}")
     whole = all(isinstance(value, int) for value in (low, high, 1 if step is None else step)) and not log
     if not low < high or (log and low <= 0):
-        raise ValueError(f"{where}: low must be below high{' and above 0, for log' if log else ''}: {dict(given)}")
+        raise UsageError(f"{where}: low must be below high{' and above 0, for log' if log else ''}: {dict(given)}")
     if step is not None and (log or not 0 < step <= high - low):
-        raise ValueError(f"{where}.step={step}: above 0, at most high - low, and not together with log")
+        raise UsageError(f"{where}.step={step}: above 0, at most high - low, and not together with log")
     if whole:
         return IntDistribution(low, high, step=step or 1)
     return FloatDistribution(float(low), float(high), log=bool(log), step=step)

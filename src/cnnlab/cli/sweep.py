@@ -15,9 +15,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from cnnlab._files import held
 from cnnlab.cli.asked import keep_asked, read_asked
 from cnnlab.cli.sweep_progress import SweepProgress
-from cnnlab.runs.folder import held
 from cnnlab.runs.record import read_summary
 
 METRICS = {  # column: name in the summary

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from cnnlab._choices import UsageError
+
 
 def choice(name: str, value: object, valid: Collection[str]) -> str:
     """`value`, if it is one of `valid`; otherwise ValueError with the list and the nearest."""
@@ -10,4 +12,4 @@ def choice(name: str, value: object, valid: Collection[str]) -> str:
         return value
     near = get_close_matches(str(value), valid, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"unknown {name} {value!r}{hint}; known: {', '.join(valid)}")
+    raise UsageError(f"unknown {name} {value!r}{hint}; known: {', '.join(valid)}")

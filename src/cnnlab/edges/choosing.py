@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.classes import read
 
 
@@ -27,14 +28,14 @@ def build_detector(config: DictConfig, device: torch.device) -> nn.Module:
     try:
         detector = located(**values, **objects)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"detector: {error}") from error
+        raise UsageError(f"detector: {error}") from error
     return detector.to(device).eval()
 
 
 def find_device(name: str) -> torch.device:
     """`cpu`, `cuda`, or the better one that is here for `auto`. Raises ValueError for a GPU that isn't."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device=cuda: torch finds no GPU here; take device=auto or cpu")
+        raise UsageError("device=cuda: torch finds no GPU here; take device=auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
 from cnnlab.edges.colour import COLOURS, SPACES, brightness, combined, companded, in_space, principal, products
@@ -73,13 +74,13 @@ class EdgeDetector(nn.Module):
         check_thresholds(thresholds, low, high)
         for name, value, least in (("texture", texture, 0), ("surround", surround, 0), ("radius", surround_radius, 1)):
             if not (least <= value < math.inf):
-                raise ValueError(f"{name} must be a finite number of at least {least}, got {value!r}")
+                raise UsageError(f"{name} must be a finite number of at least {least}, got {value!r}")
         self.root, self.surround, self.surround_radius = root, surround, surround_radius
         self.kernels = measure_of(build_bank(bank), border)
         self.texture_weight = texture
         self.texture = TextureGradient() if texture else None
         if texture and not (isinstance(self.kernels, Gradient) and colour == "tensor"):
-            raise ValueError("texture needs a bank of gradients and colour=tensor, which adds up channels of any kind")
+            raise UsageError("texture needs a bank of gradients and colour=tensor, which adds up channels of any kind")
 
         self._fast: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]] | None = None
         self._stays: Callable[..., Tensor] = largest_along
@@ -270,11 +271,11 @@ def checked(image_BCHW: Tensor) -> Tensor:
 def accepted(image_BCHW: Tensor) -> Tensor:
     """The image, uint8 or in the dtype to compute in; ValueError unless (B, C, H, W), not empty, float or uint8."""
     if image_BCHW.ndim != 4 or 0 in image_BCHW.shape[1:]:
-        raise ValueError(f"expected images (B, C, H, W), not empty, got {tuple(image_BCHW.shape)}")
+        raise UsageError(f"expected images (B, C, H, W), not empty, got {tuple(image_BCHW.shape)}")
     if image_BCHW.dtype == torch.uint8:
         return image_BCHW
     if not image_BCHW.is_floating_point():
-        raise ValueError(f"expected float images in [0, 1] or uint8, got {image_BCHW.dtype}")
+        raise UsageError(f"expected float images in [0, 1] or uint8, got {image_BCHW.dtype}")
     return image_BCHW.to(torch.promote_types(image_BCHW.dtype, torch.float32))
 
 

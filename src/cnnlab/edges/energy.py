@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
 from cnnlab.edges.gradient import length, root
@@ -39,7 +40,7 @@ class OrientedEnergy(nn.Module):
             angle = found[group[-1]].orientation  # the odd one of a pair
             if angle is None:
                 names = ", ".join(bank.names[index] for index in group)
-                raise ValueError(f"({names}) prefers no orientation; an energy needs oriented kernels, such as gabor's")
+                raise UsageError(f"({names}) prefers no orientation; an energy needs oriented kernels, such as gabor's")
             angles.append(math.radians(angle) % math.pi)
         self.sizes = [len(group) for group in groups]
         order = [index for group in groups for index in group]

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from cnnlab._choices import UsageError
 from cnnlab.data.photographs.files import RESULTS, Photograph
 
 PROGRAM = "cnnlab detect_edges"
@@ -44,12 +45,12 @@ def check_about(output: Path, settings: dict[str, Any], overwrite: bool) -> None
         there = json.loads((output / RESULTS).read_text())
         there = {name: there[name] for name in settings}
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"output: {output / RESULTS} is no file of this program; name another folder") from None
+        raise UsageError(f"output: {output / RESULTS} is no file of this program; name another folder") from None
     before, now = dict(_flat(there)), dict(_flat(settings))
     differ = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
     if differ:
         words = ", ".join(f"{name} {before.get(name)} there, {now.get(name)} now" for name in differ)
-        raise ValueError(
+        raise UsageError(
             f"output: {output} holds edges of other settings ({words}); name another folder, or take overwrite=true"
         )
 
@@ -106,14 +107,14 @@ def sort_out(targets: list[Target], overwrite: bool) -> tuple[list[Target], list
         there = [file for file in target.files if os.path.lexists(file)]
         for file in there:
             if file.resolve() in inputs:
-                raise ValueError(
+                raise UsageError(
                     f"output: {file} is one of the photographs and is never overwritten; name another folder"
                 )
         other = [file for file in there if file.is_dir() or read_stamp(file) != target.stamp]
         in_the_way += [file for file in other if file.is_dir() or not overwrite]
         (to_do if other or len(there) < len(target.files) else done).append(target)
     if in_the_way:
-        raise ValueError(_refusal(in_the_way))
+        raise UsageError(_refusal(in_the_way))
     return to_do, done
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.choices import choice
 from cnnlab.edges.fast.lengths import lengths, walkable
@@ -143,13 +144,13 @@ def separated(bank: FilterBank) -> list[tuple[Tensor, Tensor]]:
     along other directions is turned to these first (Roberts'). ValueError if a vector is no such pair.
     """
     if not bank.vectors:
-        raise ValueError(f"a gradient needs pairs of derivatives such as (sobel_dy, sobel_dx); {bank!r} has none")
+        raise UsageError(f"a gradient needs pairs of derivatives such as (sobel_dy, sobel_dx); {bank!r} has none")
     taps = []
     for vector in bank.vectors:
         found = _separated_pair(bank.kernels[list(vector), 0])
         if found is None:
             names = ", ".join(bank.names[index] for index in vector)
-            raise ValueError(f"({names}) is no pair of separable derivatives, such as (sobel_dy, sobel_dx)")
+            raise UsageError(f"({names}) is no pair of separable derivatives, such as (sobel_dy, sobel_dx)")
         taps.append(found)
     return taps
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab._compiled import COMPILED, compiled
 
 Threshold = float | Tensor
@@ -129,9 +130,9 @@ def _for_each(strength_B1HW: Tensor, name: str, threshold: Threshold) -> Tensor:
     else:
         value = torch.full((), threshold, dtype=dtype, device=device)  # filled in there: nothing waits
     if strength_B1HW.ndim != 4 or strength_B1HW.shape[1] != 1:
-        raise ValueError(f"strength must be (B, 1, H, W), got {tuple(strength_B1HW.shape)}")
+        raise UsageError(f"strength must be (B, 1, H, W), got {tuple(strength_B1HW.shape)}")
     if value.ndim > 1 or value.numel() not in (1, len(strength_B1HW)):
-        raise ValueError(f"{name}: a number, or one for each of {len(strength_B1HW)} images, got {tuple(value.shape)}")
+        raise UsageError(f"{name}: a number, or one for each of {len(strength_B1HW)} images, got {tuple(value.shape)}")
     return value.view(-1, 1, 1, 1)
 
 
@@ -139,4 +140,4 @@ def _check_order(low: Threshold, high: Threshold, low_B111: Tensor, high_B111: T
     """Numbers are compared as they are, without a look at the device."""
     tensors = isinstance(low, Tensor) or isinstance(high, Tensor)
     if not (bool((low_B111 <= high_B111).all()) if tensors else low <= high):
-        raise ValueError(f"low must not be above high, got low={low} and high={high}")
+        raise UsageError(f"low must not be above high, got low={low} and high={high}")

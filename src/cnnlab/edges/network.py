@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.detector import Edges
 from cnnlab.edges.thinning import thin
 from cnnlab.filters.gaussian import gaussian
@@ -36,7 +37,7 @@ class NetworkDetector(nn.Module):
         self.network = network.eval()
         self.margin, self.grid = getattr(network, "reach", REACH), getattr(network, "grid", GRID)
         if tile < 1:
-            raise ValueError(f"tile={tile}: at least 1 pixel")
+            raise UsageError(f"tile={tile}: at least 1 pixel")
         self.tile = max(tile // self.grid, 1) * self.grid
         self.channels = getattr(getattr(network, "front_end", None), "in_channels", None)
         second_D1nn = gaussian(sigma=SIGMA, order=2).kernels.float()
@@ -64,7 +65,7 @@ class NetworkDetector(nn.Module):
         """(B, 1, H, W) in [0, 1], in the dtype of the image."""
         wanted = self.channels
         if wanted is not None and image_BCHW.shape[1] not in (1, wanted):
-            raise ValueError(f"the network takes images of {wanted} channels, or grey; got {image_BCHW.shape[1]}")
+            raise UsageError(f"the network takes images of {wanted} channels, or grey; got {image_BCHW.shape[1]}")
         if wanted is not None:
             image_BCHW = image_BCHW.expand(-1, wanted, -1, -1)
         dtype = next((p.dtype for p in self.network.parameters()), image_BCHW.dtype)

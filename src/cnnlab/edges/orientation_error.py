@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters import FilterBank
 
 ANGLES = 19  # every 5 degrees of a quarter turn, after which the errors repeat
@@ -18,7 +19,7 @@ def orientation_errors(bank: FilterBank, frequency: float, angles: int = ANGLES)
     the wave. ValueError unless the bank is one (dy, dx) pair of odd side.
     """
     if len(bank.vectors) != 1 or len(bank.vectors[0]) != 2 or bank.kernels.shape[-1] % 2 == 0:
-        raise ValueError(f"the orientation error needs one pair (dy, dx) of kernels with a middle, got {bank!r}")
+        raise UsageError(f"the orientation error needs one pair (dy, dx) of kernels with a middle, got {bank!r}")
     dy_hw, dx_hw = bank.kernels[list(bank.vectors[0]), 0]
     y, x = (torch.arange(side, dtype=torch.float64) - side // 2 for side in dy_hw.shape)
     true_A = torch.linspace(0, math.pi / 2, angles, dtype=torch.float64)

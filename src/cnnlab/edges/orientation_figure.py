@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from cnnlab._choices import UsageError
+
 FINE = 1e-3  # degrees: what is smaller is drawn here, on the logarithmic scale
 
 
@@ -23,10 +25,10 @@ def orientation_error(
     Raises ValueError if the two name other kernels, or lengths don't fit.
     """
     if list(largest) != list(error):
-        raise ValueError(f"the same kernels on both sides; got {', '.join(largest)} and {', '.join(error)}")
+        raise UsageError(f"the same kernels on both sides; got {', '.join(largest)} and {', '.join(error)}")
     for name in largest:
         if (len(largest[name]), len(error[name])) != (len(frequency_F), len(angle_A)):
-            raise ValueError(
+            raise UsageError(
                 f"{name}: {len(frequency_F)} frequencies and {len(angle_A)} angles, but {len(largest[name])} and "
                 f"{len(error[name])} errors"
             )

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from cnnlab._choices import UsageError
+
 STEPS = 256  # of strength and of orientation in the table of colours
 BRIGHT = 99.0  # percentile of the strengths above zero that is drawn in full
 INK, HUE = 0.7, 1.0  # exponents: thin lines are seen also where they are weak
@@ -46,7 +48,7 @@ def side_by_side(panels: Sequence[np.ndarray]) -> np.ndarray:
     height, width = panels[0].shape[:2]
     if any(panel.shape != (height, width, 3) or panel.dtype != np.uint8 for panel in panels):
         given = ", ".join(f"{panel.dtype} {panel.shape}" for panel in panels)
-        raise ValueError(f"panels must be uint8 of one size (H, W, 3); got {given}")
+        raise UsageError(f"panels must be uint8 of one size (H, W, 3); got {given}")
     axis = 0 if width > WIDE * height else 1
     gap = np.full((GAP, width, 3) if axis == 0 else (height, GAP, 3), 255, np.uint8)
     spaced = [part for panel in panels for part in (panel, gap)][:-1]

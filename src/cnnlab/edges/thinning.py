@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab._compiled import COMPILED
 from cnnlab.edges.fast.places import places_along
 
@@ -36,7 +37,7 @@ def thin(strength_B1HW: Tensor, orientation_B1HW: Tensor, tie_B1HW: Tensor | Non
     for name, field in (("orientation", orientation_B1HW), ("tie", tie_B1HW)):
         if field is not None and field.shape != strength_B1HW.shape:
             shapes = f"{tuple(strength_B1HW.shape)} and {tuple(field.shape)}"
-            raise ValueError(f"strength and {name} must have the same shape, got {shapes}")
+            raise UsageError(f"strength and {name} must have the same shape, got {shapes}")
     wide = torch.promote_types(orientation_B1HW.dtype, torch.float32)
     angle = orientation_B1HW.to(wide)
     strength = strength_B1HW.to(torch.promote_types(strength_B1HW.dtype, wide))

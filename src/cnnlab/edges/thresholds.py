@@ -9,6 +9,8 @@
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 KINDS = ("absolute", "quantile", "automatic")
 LOW_SHARE = 0.4
 _CLASSES = 256
@@ -66,14 +68,14 @@ def check_thresholds(kind: str, low: float | None, high: float | None) -> None:
     """ValueError unless low and high fit the kind: both or neither, in order; quantiles from 0 to 1."""
     if kind == "automatic":
         if low is not None or high is not None:
-            raise ValueError(f"automatic thresholds take no low and no high, got low={low} and high={high}")
+            raise UsageError(f"automatic thresholds take no low and no high, got low={low} and high={high}")
         return
     if (low is None) != (high is None):
-        raise ValueError(f"low and high come together, got low={low} and high={high}")
+        raise UsageError(f"low and high come together, got low={low} and high={high}")
     if low is None or high is None:
         if kind == "quantile":
-            raise ValueError("thresholds=quantile needs low and high, such as low=0.7 and high=0.9")
+            raise UsageError("thresholds=quantile needs low and high, such as low=0.7 and high=0.9")
         return
     most = 1.0 if kind == "quantile" else torch.inf
     if not 0 <= low <= high <= most:
-        raise ValueError(f"{kind} thresholds: 0 <= low <= high <= {most:g}, got low={low} and high={high}")
+        raise UsageError(f"{kind} thresholds: 0 <= low <= high <= {most:g}, got low={low} and high={high}")

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.expression import Call, Key, Node, Pick, calls, parse
 from cnnlab.filters.families import check_parameters, family, hint
 from cnnlab.filters.normalisation import scaled
@@ -31,16 +32,16 @@ class FilterBank:
     def __post_init__(self) -> None:
         shape = tuple(self.kernels.shape)
         if self.kernels.ndim != 4 or shape[1] != 1 or 0 in shape:
-            raise ValueError(f"kernels must be (K, 1, h, w) and not empty, got {shape}")
+            raise UsageError(f"kernels must be (K, 1, h, w) and not empty, got {shape}")
         if self.kernels.dtype != torch.float64 or not self.kernels.isfinite().all():
-            raise ValueError(f"kernels must be finite float64, got {self.kernels.dtype}")
+            raise UsageError(f"kernels must be finite float64, got {self.kernels.dtype}")
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "vectors", tuple(tuple(vector) for vector in self.vectors))
         if len(self.names) != shape[0] or len(set(self.names)) != shape[0]:
-            raise ValueError(f"{shape[0]} kernels need as many different names, got {self.names}")
+            raise UsageError(f"{shape[0]} kernels need as many different names, got {self.names}")
         for vector in self.vectors:
             if not vector or len(set(vector)) != len(vector) or not set(vector) <= set(range(shape[0])):
-                raise ValueError(f"a vector holds different indices from 0 to {shape[0] - 1}, got {vector}")
+                raise UsageError(f"a vector holds different indices from 0 to {shape[0] - 1}, got {vector}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -75,7 +76,7 @@ class FilterBank:
         for key in keys if isinstance(keys, tuple) else (keys,):
             chosen += self._indices(key)
         if not chosen or len(set(chosen)) != len(chosen):
-            raise ValueError(f"select at least one kernel and none twice, got {keys!r} of {', '.join(self.names)}")
+            raise UsageError(f"select at least one kernel and none twice, got {keys!r} of {', '.join(self.names)}")
         place = {index: position for position, index in enumerate(chosen)}
         vectors = (tuple(place[i] for i in vector) for vector in self.vectors if set(vector) <= set(chosen))
         return FilterBank(self.kernels[chosen], tuple(self.names[i] for i in chosen), self.source, tuple(vectors))
@@ -97,7 +98,7 @@ class FilterBank:
         turn is not square.
         """
         if type(orientations) is not int or orientations < 1:
-            raise ValueError(f"orientations must be an integer of at least 1, got {orientations!r}")
+            raise UsageError(f"orientations must be an integer of at least 1, got {orientations!r}")
         pairs = {vector[1]: vector[0] for vector in self.vectors if self._is_gradient(vector)}
         groups, names = [], []
         for index, name in enumerate(self.names):
@@ -121,7 +122,7 @@ class FilterBank:
         if isinstance(key, str):
             return [self._index_of(key)]
         if type(key) is not int or not -len(self) <= key < len(self):
-            raise ValueError(f"no kernel {key!r}; valid: 0 to {len(self) - 1}, or {', '.join(self.names)}")
+            raise UsageError(f"no kernel {key!r}; valid: 0 to {len(self) - 1}, or {', '.join(self.names)}")
         return [key % len(self)]
 
     def _index_of(self, name: str) -> int:
@@ -132,7 +133,7 @@ class FilterBank:
             return found[0]
         endings = [known.rpartition("_")[2] for known in self.names]
         problem = "several kernels end in" if found else "no kernel is called"
-        raise ValueError(f"{problem} {name!r}{hint(name, [*self.names, *endings])} Known: {', '.join(self.names)}")
+        raise UsageError(f"{problem} {name!r}{hint(name, [*self.names, *endings])} Known: {', '.join(self.names)}")
 
 
 def embedded(kernels_K1hw: Tensor, height: int, width: int) -> Tensor:
@@ -140,7 +141,7 @@ def embedded(kernels_K1hw: Tensor, height: int, width: int) -> Tensor:
     rows, columns = height - kernels_K1hw.shape[-2], width - kernels_K1hw.shape[-1]
     if rows % 2 or columns % 2:
         small, large = tuple(kernels_K1hw.shape[-2:]), (height, width)
-        raise ValueError(f"kernels of {small} and {large} have no common centre; sides must be all odd or all even")
+        raise UsageError(f"kernels of {small} and {large} have no common centre; sides must be all odd or all even")
     return F.pad(kernels_K1hw, (columns // 2, columns // 2, rows // 2, rows // 2))
 
 
@@ -165,13 +166,13 @@ def bank(expression: str, *, patches: Tensor | None = None, **parameters: object
     if parameters:
         if not isinstance(tree, Call) or tree.parameters:
             given = ", ".join(parameters)
-            raise ValueError(f"parameters ({given}) go with one bare family name; write them inside {expression!r}")
+            raise UsageError(f"parameters ({given}) go with one bare family name; write them inside {expression!r}")
         check_parameters(tree.family, list(parameters))
         tree = Call(tree.family, parameters)
     learned = [call.family for call in calls(tree) if family(call.family).needs_patches]
     if bool(learned) != (patches is not None):
         need = f"needs patches=, (N, c, h, w), for {', '.join(learned)}" if learned else "takes no patches"
-        raise ValueError(f"the bank {expression!r} {need}")
+        raise UsageError(f"the bank {expression!r} {need}")
     return _built(tree, patches)
 
 

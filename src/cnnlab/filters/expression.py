@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.families import check_parameters, family
 
 Key = int | str | slice
@@ -44,13 +45,13 @@ def parse(text: str) -> Node:
     ValueError for anything else, for an unknown family or parameter (with the nearest match).
     """
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"a bank is named by an expression such as 'sobel + laplacian', got {text!r}")
+        raise UsageError(f"a bank is named by an expression such as 'sobel + laplacian', got {text!r}")
     try:
         return _node(ast.parse(" ".join(text.split()), mode="eval").body)
     except SyntaxError as error:
-        raise ValueError(f"cannot read the bank {text!r}: {error.msg} at column {error.offset}") from None
+        raise UsageError(f"cannot read the bank {text!r}: {error.msg} at column {error.offset}") from None
     except (RecursionError, MemoryError):
-        raise ValueError(f"the bank expression of {len(text)} characters is too deep to read") from None
+        raise UsageError(f"the bank expression of {len(text)} characters is too deep to read") from None
 
 
 def check_expression(text: str) -> None:
@@ -91,7 +92,7 @@ def _node(tree: ast.expr) -> Node:
         return Call(tree.id)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _call(tree.func.id, tree)
-    raise ValueError(
+    raise UsageError(
         f"cannot read {ast.unparse(tree)!r} as a bank; valid: a family, family(parameter=value), "
         "bank + bank, bank[index or name]"
     )
@@ -100,11 +101,11 @@ def _node(tree: ast.expr) -> Node:
 def _call(name: str, tree: ast.Call) -> Call:
     family(name)
     if tree.args or any(keyword.arg is None for keyword in tree.keywords):
-        raise ValueError(f"{name}: parameters are given by name, as in {name}(parameter=value)")
+        raise UsageError(f"{name}: parameters are given by name, as in {name}(parameter=value)")
     names = [keyword.arg for keyword in tree.keywords if keyword.arg is not None]
     check_parameters(name, names)
     if len(set(names)) != len(names):
-        raise ValueError(f"{name}: a parameter is given twice in {', '.join(names)}")
+        raise UsageError(f"{name}: a parameter is given twice in {', '.join(names)}")
     values = [_literal(f"{name}: {keyword.arg}", keyword.value) for keyword in tree.keywords]
     return Call(name, dict(zip(names, values, strict=True)))
 
@@ -115,7 +116,7 @@ def _literal(what: str, tree: ast.expr) -> object:
     try:
         return ast.literal_eval(tree)
     except (ValueError, TypeError):
-        raise ValueError(f"{what} must be a literal such as 5, 1.5, (1, 2) or l2, got {ast.unparse(tree)!r}") from None
+        raise UsageError(f"{what} must be a literal such as 5, 1.5, (1, 2) or l2, got {ast.unparse(tree)!r}") from None
 
 
 def _keys(tree: ast.expr) -> tuple[Key, ...]:
@@ -131,4 +132,4 @@ def _key(tree: ast.expr) -> Key:
         key = _literal("subscript", tree)
         if type(key) in (int, str):
             return key
-    raise ValueError(f"a subscript holds indices, slices or names of kernels, got {ast.unparse(tree)!r}")
+    raise UsageError(f"a subscript holds indices, slices or names of kernels, got {ast.unparse(tree)!r}")

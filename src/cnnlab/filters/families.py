@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from cnnlab._choices import UsageError
+
 
 @dataclass(frozen=True)
 class Family:
@@ -54,7 +56,7 @@ def family(name: str) -> Family:
     """The family called `name`; ValueError with all names and the nearest one if there is none."""
     if name not in FAMILIES:
         known = list(FAMILIES)
-        raise ValueError(f"unknown filter family {name!r}{hint(name, known)} Known: {', '.join(known)}")
+        raise UsageError(f"unknown filter family {name!r}{hint(name, known)} Known: {', '.join(known)}")
     return FAMILIES[name]
 
 
@@ -83,7 +85,7 @@ def check_parameters(name: str, given: list[str]) -> None:
     known = [parameter for parameter in defaults(name) if parameter != "patches"]
     for parameter in given:
         if parameter not in known:
-            raise ValueError(
+            raise UsageError(
                 f"{name}: unknown parameter {parameter!r}{hint(parameter, known)} Known: {', '.join(known)}"
             )
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank, joined
 from cnnlab.filters.parameters import numbers, odd, refuse, scale_names, whole
 from cnnlab.filters.stencils import derivative_bank, rescaled
@@ -38,7 +39,7 @@ def derivative_taps(sigma: float, order: int, size: int) -> Tensor:
     taps = taps / (taps * x**order).sum() * math.factorial(order)
     lower = [(taps * x**power).sum().abs() / (taps * x**power).abs().sum() for power in range(order)]
     if not taps.isfinite().all() or max(lower, default=0) > 1e-9:
-        raise ValueError(f"sigma={sigma:g} is too small for order {order} on {size} taps")
+        raise UsageError(f"sigma={sigma:g} is too small for order {order} on {size} taps")
     return taps
 
 
@@ -76,7 +77,7 @@ def gaussian(
         try:
             kernels = partials(scale, order, side)
         except ValueError as error:
-            raise ValueError(f"gaussian: {error}; take a larger sigma or a lower order") from None
+            raise UsageError(f"gaussian: {error}; take a larger sigma or a lower order") from None
         groups.append(_group(name, kernels, normalise, orientations))
     return joined(groups)
 

@@ -6,6 +6,7 @@ In ramp form every one of them answers exactly 1 to x²/2 and to y²/2, so 2 to 
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank, joined
 from cnnlab.filters.gaussian import LARGEST, SMALLEST, default_size, derivative_taps, partials
 from cnnlab.filters.normalisation import moment
@@ -37,7 +38,7 @@ def log(*, sigma: float | tuple[float, ...] = 1.0, size: int | None = None, norm
         try:
             dyy, _, dxx = partials(scale, 2, side)
         except ValueError as error:
-            raise ValueError(f"log: {error}; take a larger sigma") from None
+            raise UsageError(f"log: {error}; take a larger sigma") from None
         banks.append(_one(name, dyy + dxx, "Laplacian of Gaussian, Marr & Hildreth 1980", normalise))
     return joined(banks)
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
 from cnnlab.filters.parameters import choice, number, refuse
 
@@ -23,10 +24,10 @@ def samples(family: str, patches_Nchw: Tensor) -> Tensor:
     """(M, D) float64: every channel of every patch is one sample. ValueError for what teaches nothing."""
     if not isinstance(patches_Nchw, Tensor) or patches_Nchw.ndim != 4 or not patches_Nchw.is_floating_point():
         found = getattr(patches_Nchw, "dtype", type(patches_Nchw)), tuple(getattr(patches_Nchw, "shape", ()))
-        raise ValueError(f"{family}: patches must be a float tensor (N, c, h, w), got {found}")
+        raise UsageError(f"{family}: patches must be a float tensor (N, c, h, w), got {found}")
     samples_MD = patches_Nchw.detach().to("cpu", torch.float64).flatten(0, 1).flatten(1)
     if len(samples_MD) < 2 or samples_MD.shape[1] == 0 or not samples_MD.isfinite().all():
-        raise ValueError(f"{family}: patches must be at least two and finite, got {tuple(patches_Nchw.shape)}")
+        raise UsageError(f"{family}: patches must be at least two and finite, got {tuple(patches_Nchw.shape)}")
     return samples_MD
 
 

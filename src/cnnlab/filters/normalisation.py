@@ -12,6 +12,8 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 NORMALISATIONS = ("ramp", "integers", "l2", "l1")
 TOLERANCE = 1e-9
 
@@ -19,9 +21,9 @@ TOLERANCE = 1e-9
 def scaled(kernel_hw: Tensor, how: str) -> Tensor:
     """The kernel times a positive factor. ValueError if `how` is unknown or impossible for this kernel."""
     if how not in NORMALISATIONS:
-        raise ValueError(f"unknown normalisation {how!r}; known: {', '.join(NORMALISATIONS)}")
+        raise UsageError(f"unknown normalisation {how!r}; known: {', '.join(NORMALISATIONS)}")
     if not kernel_hw.any():
-        raise ValueError(f"a kernel of zeros has no {how} normalisation")
+        raise UsageError(f"a kernel of zeros has no {how} normalisation")
     if how == "integers":
         return integers(kernel_hw)
     if how == "ramp":
@@ -68,7 +70,7 @@ def unit_answer(kernel_hw: Tensor) -> float:
     spread = math.hypot(dxx - dyy, dxy)
     largest = max((abs(dxx + dyy) + spread) / 2, spread)
     if largest == 0:
-        raise ValueError("a kernel that answers 0 to every quadratic has no ramp normalisation; use l2 or l1")
+        raise UsageError("a kernel that answers 0 to every quadratic has no ramp normalisation; use l2 or l1")
     return largest
 
 
@@ -80,5 +82,5 @@ def integers(kernel_hw: Tensor) -> Tensor:
     factor = math.lcm(*(ratio.denominator for ratio in ratios))
     whole = torch.tensor([float(ratio * factor) for ratio in ratios], dtype=kernel_hw.dtype).view_as(kernel_hw)
     if not torch.allclose(whole / factor * unit, kernel_hw, rtol=1e-9, atol=TOLERANCE * size.max().item()):
-        raise ValueError("these kernels are no multiple of small integers; use ramp, l2 or l1")
+        raise UsageError("these kernels are no multiple of small integers; use ramp, l2 or l1")
     return whole

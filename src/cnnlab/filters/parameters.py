@@ -3,6 +3,7 @@
 import math
 from typing import NoReturn
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.families import hint
 
 MOST_ORIENTATIONS = 360
@@ -11,7 +12,7 @@ LARGEST_SIDE = 1001  # pixels
 
 def refuse(family: str, parameter: str, value: object, valid: str, near: str = ".") -> NoReturn:
     """Raise the ValueError."""
-    raise ValueError(f"{family}: {parameter}={value!r} is not valid{near} Valid: {valid}")
+    raise UsageError(f"{family}: {parameter}={value!r} is not valid{near} Valid: {valid}")
 
 
 def choice(family: str, parameter: str, value: object, valid: tuple) -> None:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 
 def angles(orientations: int) -> list[float]:
     """θ_k = kπ/n in radians."""
@@ -48,7 +50,7 @@ def resampled(kernels_K1nn: Tensor, angle: float) -> Tensor:
     """
     size = kernels_K1nn.shape[-1]
     if kernels_K1nn.shape[-2] != size:
-        raise ValueError(f"only square kernels can be rotated, got {tuple(kernels_K1nn.shape[-2:])}")
+        raise UsageError(f"only square kernels can be rotated, got {tuple(kernels_K1nn.shape[-2:])}")
     quarters = angle / (math.pi / 2)
     if abs(quarters - round(quarters)) < 1e-12:
         return torch.rot90(kernels_K1nn, -round(quarters), dims=(-2, -1))

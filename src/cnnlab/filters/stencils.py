@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
 from cnnlab.filters.parameters import MOST_ORIENTATIONS, choice, whole
 from cnnlab.filters.rotation import angle_names, angles, steered
@@ -107,7 +108,7 @@ def rescaled(family: str, ramp_bank: FilterBank, normalise: str) -> FilterBank:
     try:
         return ramp_bank.normalised(normalise)
     except ValueError as error:
-        raise ValueError(f"{family}: normalise={normalise!r} is not valid: {error}") from None
+        raise UsageError(f"{family}: normalise={normalise!r} is not valid: {error}") from None
 
 
 def central(

@@ -8,6 +8,7 @@ from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, FuncAnimatio
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.draw.tiles import Cell, Page, tile_page, zero_centred
 from cnnlab.kernels.pages import scale_of
 
@@ -25,7 +26,7 @@ def kernel_animation(snapshots: dict[int, Tensor], path: Path, *, frames_per_sec
     no snapshots.
     """
     if not snapshots:
-        raise ValueError("an animation needs at least one snapshot, got none")
+        raise UsageError("an animation needs at least one snapshot, got none")
     epochs = chosen_epochs(sorted(snapshots))
     limits = {epoch: scale_of(snapshots[epoch][:SHOWN]) or 1.0 for epoch in epochs}
     apart = uneven(limits.values())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from cnnlab._choices import UsageError
 from cnnlab.kernels.attribution_maps import attribution_maps
 from cnnlab.kernels.subject import Subject
 from cnnlab.receptive.attribution import SIGNED, attribute, map_layer
@@ -16,7 +17,7 @@ IMAGES = 4
 def draw_attribution(subject: Subject, methods: Sequence[str], path: Path) -> None:
     """`path`: the first IMAGES images beside the maps of `methods`, all for the class that the network says."""
     if not subject.class_names:
-        raise ValueError(f"attribution: {subject.name} tells no classes, so there is no answer to explain")
+        raise UsageError(f"attribution: {subject.name} tells no classes, so there is no answer to explain")
     inputs_NCHW = subject.inputs()[:IMAGES]
     with torch.no_grad():
         share_NK = subject.network(inputs_NCHW).float().softmax(1)

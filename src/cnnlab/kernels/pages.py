@@ -6,6 +6,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.draw.tiles import Cell, tile_page, zero_centred
 from cnnlab.filters.analysis.identify import Match
 from cnnlab.filters.analysis.properties import KernelProperties, principal_maps
@@ -19,7 +20,7 @@ def what_they_do(properties: Sequence[KernelProperties], matches: Sequence[Match
     """Indices of the kernels sorted: by `family` (then orientation, what is no better than chance last), preferred
     `orientation`, `frequency`, falling `norm`, or their own `index`. ValueError for another word."""
     if by not in ORDERS:
-        raise ValueError(f"kernels are sorted by one of {', '.join(ORDERS)}, got {by!r}")
+        raise UsageError(f"kernels are sorted by one of {', '.join(ORDERS)}, got {by!r}")
 
     def number(value: float | None) -> float:
         return _LAST if value is None else value

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.draw.tiles import TEXT, Cell, tile_page, zero_centred
 from cnnlab.receptive.maximise import Maximised
 from cnnlab.receptive.stimuli import Patch
@@ -39,7 +40,7 @@ def top_patches(units: Sequence[Sequence[Patch]], names: Sequence[str] | None = 
     """
     columns = max(map(len, units), default=0)
     if not columns:
-        raise ValueError("top_patches needs at least one patch, got none")
+        raise UsageError("top_patches needs at least one patch, got none")
     figure = Figure(figsize=(0.95 * columns + 1.3, 1.12 * len(units) + 0.6))
     figure.text(0.02, 0.985, heading, fontsize=11, va="top")
     bottom, top = 0.1 / figure.get_figheight(), 1 - 0.5 / figure.get_figheight()

@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from cnnlab.cli.check import nearest
+from cnnlab._choices import UsageError, nearest
 from cnnlab.kernels.subject import Subject, subject_of
 from cnnlab.runs.folder import find_checkpoint, find_run, read_checkpoint
 from cnnlab.training.callbacks import read_snapshots
@@ -34,7 +34,7 @@ def layer_of(config: DictConfig) -> Layer:
     """Raises ValueError unless exactly one of run, model and file is given, and for a layer that isn't there."""
     given = [name for name in ("run", "file", "model") if config.get(name) is not None]
     if len(given) != 1:
-        raise ValueError(f"give one of run=FOLDER, model=NAME, file=PATH; got {', '.join(given) or 'none'}")
+        raise UsageError(f"give one of run=FOLDER, model=NAME, file=PATH; got {', '.join(given) or 'none'}")
     if given == ["file"]:
         return _of_file(config)
     subject = subject_of(config)
@@ -85,17 +85,17 @@ def convolutions(network: nn.Module) -> dict[str, Tensor]:
 def _of_file(config: DictConfig) -> Layer:
     path = Path(str(config.file)).expanduser()
     if not path.is_file():
-        raise ValueError(f"file: there is no {path}")
+        raise UsageError(f"file: there is no {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"file: {path} is no readable state_dict: {reason}") from error
+        raise UsageError(f"file: {path} is no readable state_dict: {reason}") from error
     kernels = _tensors(content)
     if not kernels:
-        raise ValueError(f"file: {path} holds no kernels: no entry is a tensor of four axes (K, C, h, w)")
+        raise UsageError(f"file: {path} holds no kernels: no entry is a tensor of four axes (K, C, h, w)")
     if config.layer is None:
-        raise ValueError(f"layer: whose kernels? {path} has {_listed(kernels)}")
+        raise UsageError(f"layer: whose kernels? {path} has {_listed(kernels)}")
     name = chosen(str(config.layer), kernels)
     return Layer(str(path), name, kernels[name])
 
@@ -118,7 +118,7 @@ def chosen(name: str, kernels: Mapping[str, Tensor]) -> str:
     for known in (name, f"{name}.weight"):
         if known in kernels:
             return known
-    raise ValueError(
+    raise UsageError(
         f"layer: there are no kernels called {name!r}{nearest(name, kernels)}; there are: {_listed(kernels)}"
     )
 

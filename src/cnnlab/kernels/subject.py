@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.assemble import build_data, build_network
 from cnnlab.cli.check import check
 from cnnlab.data.images.folder import SUFFIXES, image_files
@@ -102,7 +103,7 @@ def _of_model(config: DictConfig) -> Subject:
     size = _height_and_width(config.size)
     for name in ("channels", "classes"):
         if not isinstance(config[name], int) or config[name] < 1:
-            raise ValueError(f"{name}={config[name]}: a number from 1 on")
+            raise UsageError(f"{name}={config[name]}: a number from 1 on")
     images_NCHW = None if config.images is None else _own_images(config, config.channels, size)
     photo_CHW = photo(config.image, config.channels) if images_NCHW is None else images_NCHW[0]
     shape = Shape(config.channels, config.classes, size, photo_CHW)
@@ -126,10 +127,10 @@ def _own_images(config: DictConfig, channels: int, size: tuple[int, int]) -> Ten
         return torch.stack(found) if found else None
     folder = Path(str(config.images)).expanduser()
     if not folder.is_dir():
-        raise ValueError(f"images: there is no folder {folder}")
+        raise UsageError(f"images: there is no folder {folder}")
     files = image_files(folder)
     if not files:
-        raise ValueError(f"images: no images in {folder}; looked for {' '.join(SUFFIXES)}")
+        raise UsageError(f"images: no images in {folder}; looked for {' '.join(SUFFIXES)}")
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(config.seed)).tolist()
     broken: list[str] = []
     for number in track(sorted(order[: max(config.inputs, 1)]), description="images", transient=True):
@@ -140,7 +141,7 @@ def _own_images(config: DictConfig, channels: int, size: tuple[int, int]) -> Ten
     if broken:
         print(f"{len(broken)} files of {folder} are left out; the first: {broken[0]}")
     if not found:
-        raise ValueError(f"images: none of the {len(broken)} files of {folder} that were tried can be read")
+        raise UsageError(f"images: none of the {len(broken)} files of {folder} that were tried can be read")
     return torch.stack(found)
 
 
@@ -153,7 +154,7 @@ def photo(path: str | None, channels: int) -> Tensor:
     else:
         file = Path(path).expanduser()
         if not file.is_file():
-            raise ValueError(f"image: there is no file {file}")
+            raise UsageError(f"image: there is no file {file}")
         pixels_CHW = torch.from_numpy(_decoded(file).copy()).permute(2, 0, 1)
     image_CHW = pixels_CHW.float() / 255
     if channels == 3:
@@ -187,7 +188,7 @@ def windows(image_CHW: Tensor, size: tuple[int, int], count: int, seed: int) -> 
 def _height_and_width(size: Any) -> tuple[int, int]:
     pair = (size, size) if isinstance(size, int) else tuple(size) if size is not None else ()
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise ValueError(f"size={size}: a number of pixels, or [height, width]")
+        raise UsageError(f"size={size}: a number of pixels, or [height, width]")
     return pair
 
 
@@ -195,4 +196,4 @@ def _decoded(file: Path) -> np.ndarray:
     try:
         return decode(file)
     except Exception as error:  # Pillow has many words for a broken file
-        raise ValueError(f"image: {file} can't be read: {error}") from error
+        raise UsageError(f"image: {file} can't be read: {error}") from error

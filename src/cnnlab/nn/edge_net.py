@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.front_end import FrontEnd
 
@@ -124,14 +125,14 @@ def pretrained() -> EdgeNet:
 
 def _check(widths: Sequence[int], dilations: Sequence[Sequence[int]], up_width: int, border: str) -> None:
     if not widths or min(*widths, up_width, 1) < 1:
-        raise ValueError(f"widths (at least one) and up_width must be positive; got {list(widths)}, {up_width}")
+        raise UsageError(f"widths (at least one) and up_width must be positive; got {list(widths)}, {up_width}")
     if len(dilations) != len(widths) or any(step < 1 for steps in dilations for step in steps):
-        raise ValueError(
+        raise UsageError(
             f"dilations: for each of the {len(widths)} widths a list of whole numbers from 1 on, one a convolution; "
             f"got {[list(steps) for steps in dilations]}"
         )
     if border not in ("replicate", "zeros"):
-        raise ValueError(f"border={border!r}: replicate or zeros, which take images of any size")
+        raise UsageError(f"border={border!r}: replicate or zeros, which take images of any size")
 
 
 def _convolution(inputs: int, outputs: int, size: int, dilation: int = 1) -> list[nn.Module]:

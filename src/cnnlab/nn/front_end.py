@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab._choices import check_choice
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.initialisation.channels import channel_mix
 from cnnlab.nn.initialisation.writing import KAIMING_NORM
@@ -61,7 +61,7 @@ class FrontEnd(nn.Module):
             check_choice(what, given, valid)
         if stride < 1 or release_epoch < 0 or anchor < 0:
             given = f"{stride}, {release_epoch}, {anchor}"
-            raise ValueError(f"stride >= 1, release_epoch >= 0, anchor >= 0; got {given}")
+            raise UsageError(f"stride >= 1, release_epoch >= 0, anchor >= 0; got {given}")
         self.mode, self.rectify, self.border, self.stride = mode, rectify, border, stride
         self.release_epoch, self.anchor, self.in_channels = release_epoch, anchor, in_channels
         self.kernel_size = tuple(bank.kernels.shape[-2:])
@@ -167,13 +167,13 @@ class FrontEnd(nn.Module):
     def with_border(self, image_BCHW: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H + h - 1, W + w - 1): what the convolution sees. Raises ValueError as `respond`."""
         if image_BCHW.ndim != 4 or image_BCHW.shape[1] != self.in_channels:
-            raise ValueError(f"expected images (B, {self.in_channels}, H, W), got {tuple(image_BCHW.shape)}")
+            raise UsageError(f"expected images (B, {self.in_channels}, H, W), got {tuple(image_BCHW.shape)}")
         h, w = self.kernel_size
         H, W = image_BCHW.shape[-2:]
         spare = {"reflect": 1, "circular": 0}.get(self.border, -max(h, w))
         least_h, least_w = h // 2 + spare, w // 2 + spare
         if least_h > H or least_w > W:
-            raise ValueError(
+            raise UsageError(
                 f"a kernel of {h}x{w} with border {self.border!r} needs images of at least "
                 f"{least_h}x{least_w}, got {H}x{W}; take a smaller bank, or border replicate or zeros"
             )
@@ -190,7 +190,7 @@ def _gains(weight_OChw: Tensor, vectors: list[tuple[int, ...]], names: tuple[str
     """(O,): 1 for `keep`, else what brings each filter to norm sqrt 2, those of one vector together (rms)."""
     square_O = weight_OChw.square().sum(dim=(1, 2, 3))
     if silent := [name for name, square in zip(names, square_O, strict=True) if square == 0]:
-        raise ValueError(f"kernels that are zero everywhere cannot start a layer: {', '.join(silent)}")
+        raise UsageError(f"kernels that are zero everywhere cannot start a layer: {', '.join(silent)}")
     if gain == "keep":
         return torch.ones_like(square_O)
     group = list(range(len(names)))

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
 
 NETWORKS = (
@@ -35,7 +36,7 @@ def rebuild(about: dict[str, Any]) -> nn.Module:
     Raises ValueError if it names something that is no network of cnnlab.
     """
     if about["target"] not in NETWORKS:
-        raise ValueError(f"{about['target']!r} is no network of cnnlab; known: {', '.join(NETWORKS)}")
+        raise UsageError(f"{about['target']!r} is no network of cnnlab; known: {', '.join(NETWORKS)}")
     module, _, name = about["target"].rpartition(".")
     bank = about["bank"]
     if bank is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from cnnlab._choices import check_choice
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.front_end import FrontEnd
 
@@ -41,7 +41,7 @@ class SmallCNN(nn.Module):
         ):  # fmt: skip
             check_choice(what, given, valid)
         if not widths or min(*widths, num_classes, stem_pool, 1) < 1:
-            raise ValueError(
+            raise UsageError(
                 f"widths (at least one), num_classes and stem_pool must be positive; "
                 f"got {list(widths)}, {num_classes}, {stem_pool}"
             )

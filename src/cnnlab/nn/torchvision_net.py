@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import torchvision.models
 from torch import Tensor, nn
 
-from cnnlab._choices import check_choice
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.initialisation.writing import InitialisationReport, initialise
 
@@ -44,7 +44,7 @@ class TorchvisionNet(nn.Module):
         super().__init__()
         check_choice("network", name, network_names())
         if min(in_channels, num_classes, 1 if resize is None else resize) < 1:
-            raise ValueError(
+            raise UsageError(
                 f"in_channels, num_classes, resize must be positive; got {(in_channels, num_classes, resize)}"
             )
         self.name, self.in_channels, self.resize = name, in_channels, resize
@@ -70,7 +70,7 @@ class TorchvisionNet(nn.Module):
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """Raises ValueError for another number of channels or a size that the network cannot take."""
         if image_BCHW.ndim != 4 or image_BCHW.shape[1] != self.in_channels:
-            raise ValueError(f"expected images (B, {self.in_channels}, H, W), got {tuple(image_BCHW.shape)}")
+            raise UsageError(f"expected images (B, {self.in_channels}, H, W), got {tuple(image_BCHW.shape)}")
         if self.resize is not None and image_BCHW.shape[-2:] != (self.resize, self.resize):
             side = (self.resize, self.resize)
             image_BCHW = F.interpolate(image_BCHW, side, mode="bilinear", antialias=True, align_corners=False)
@@ -80,7 +80,7 @@ class TorchvisionNet(nn.Module):
             if not any(complaint in str(error) for complaint in SIZE_COMPLAINTS):
                 raise
             H, W = image_BCHW.shape[-2:]
-            raise ValueError(
+            raise UsageError(
                 f"{self.name} cannot take images of {H}x{W}; set resize (every network takes {PROBE_SIZE}). "
                 f"torch says: {error}"
             ) from error
@@ -131,7 +131,7 @@ def find_stem(network: nn.Module) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    raise ValueError(f"{type(network).__name__} calls no nn.Conv2d, so it has no stem to initialise")
+    raise UsageError(f"{type(network).__name__} calls no nn.Conv2d, so it has no stem to initialise")
 
 
 def load_published(network: nn.Module, name: str, weights: str) -> None:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.receptive.responses import undisturbed
 
 METHODS = ("saliency", "integrated_gradients", "grad_cam")
@@ -57,11 +58,11 @@ def check_methods(methods: Iterable[str]) -> None:
     """Raises ValueError for a name that is none of METHODS, and where captum is not installed."""
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
-        raise ValueError(f"there is no attribution {unknown[0]!r}; valid: {', '.join(METHODS)}")
+        raise UsageError(f"there is no attribution {unknown[0]!r}; valid: {', '.join(METHODS)}")
     try:
         import captum.attr  # noqa: F401
     except ImportError as error:
-        raise ValueError(f"attribution is computed by captum, which is not installed: {INSTALL}") from error
+        raise UsageError(f"attribution is computed by captum, which is not installed: {INSTALL}") from error
 
 
 def map_layer(module: nn.Module, image_BCHW: Tensor) -> str:
@@ -75,7 +76,7 @@ def map_layer(module: nn.Module, image_BCHW: Tensor) -> str:
 def _checked(module: nn.Module, image_BCHW: Tensor, layer: str | None) -> str:
     known = _map_layers(module, image_BCHW)
     if layer is not None and layer not in known:
-        raise ValueError(f"layer {layer!r} has no map; valid: {', '.join(known)}")
+        raise UsageError(f"layer {layer!r} has no map; valid: {', '.join(known)}")
     return list(known)[-1] if layer is None else layer
 
 
@@ -97,5 +98,5 @@ def _map_layers(module: nn.Module, image_BCHW: Tensor) -> dict[str, None]:
         for handle in handles:
             handle.remove()
     if not found:
-        raise ValueError("Grad-CAM needs a layer that answers with a map, and this network has none")
+        raise UsageError("Grad-CAM needs a layer that answers with a map, and this network has none")
     return found

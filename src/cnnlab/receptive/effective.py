@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.receptive.capture import captured
 from cnnlab.receptive.field import ReceptiveField
 from cnnlab.receptive.trace import check_layer, receptive_fields
@@ -70,7 +71,7 @@ def effective_field(
                 unit = _chosen(field, unit, layer)
             squared_HW = _squared_gradient(module, layer, image_BCHW, field, unit)
             if energy is not None and energy.shape != squared_HW.shape:
-                raise ValueError(
+                raise UsageError(
                     f"all inputs must have one size; got {tuple(energy.shape)} and {tuple(squared_HW.shape)}"
                 )
             energy = squared_HW if energy is None else energy + squared_HW
@@ -78,14 +79,14 @@ def effective_field(
             if progress is not None:
                 progress(count)
     if energy is None or count == 0:
-        raise ValueError("an effective field needs at least one input; got none")
+        raise UsageError("an effective field needs at least one input; got none")
     return _measured(layer, unit, energy / count, count, field)
 
 
 def random_inputs(shape: tuple[int, int, int], count: int, seed: int = 0, batch: int = 8) -> Iterator[Tensor]:
     """`count` images (C, H, W) of standard normal noise, float32 on the CPU, in batches; the same for a seed."""
     if count < 1 or batch < 1 or len(shape) != 3:
-        raise ValueError(f"need a shape (C, H, W), count and batch at least 1; got {shape}, {count}, {batch}")
+        raise UsageError(f"need a shape (C, H, W), count and batch at least 1; got {shape}, {count}, {batch}")
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, count, batch):
         yield torch.randn(min(batch, count - start), *shape, generator=generator)
@@ -94,7 +95,7 @@ def random_inputs(shape: tuple[int, int, int], count: int, seed: int = 0, batch:
 def _prepared(module: nn.Module, batch: Tensor | Sequence[Tensor]) -> Tensor:
     image = batch if isinstance(batch, Tensor) else batch[0]
     if image.dim() != 4:
-        raise ValueError(f"inputs must be batches (N, C, H, W); got {tuple(image.shape)}")
+        raise UsageError(f"inputs must be batches (N, C, H, W); got {tuple(image.shape)}")
     like = next((tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point()), image)
     dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
     return image.detach().to(like.device, dtype).clone().requires_grad_()
@@ -103,12 +104,12 @@ def _prepared(module: nn.Module, batch: Tensor | Sequence[Tensor]) -> Tensor:
 def _chosen(field: ReceptiveField, unit: tuple[int, int] | None, layer: str) -> tuple[int, int] | None:
     if field.grid is None:
         if unit is not None:
-            raise ValueError(f"layer {layer!r} has no map of units, so no unit {unit}")
+            raise UsageError(f"layer {layer!r} has no map of units, so no unit {unit}")
         return None
     if unit is None:
         return field.grid[0] // 2, field.grid[1] // 2
     if not all(0 <= place < size for place, size in zip(unit, field.grid, strict=True)):
-        raise ValueError(f"unit {tuple(unit)} is not in the map of layer {layer!r}, {field.grid[0]} by {field.grid[1]}")
+        raise UsageError(f"unit {tuple(unit)} is not in the map of layer {layer!r}, {field.grid[0]} by {field.grid[1]}")
     return unit[0], unit[1]
 
 
@@ -125,10 +126,10 @@ def _squared_gradient(
             output = output.select(max(first, second), unit[1] if second > first else unit[0])
             output = output.select(min(first, second), unit[0] if second > first else unit[1])
     if not output.requires_grad:
-        raise ValueError(f"layer {layer!r} has no gradient with respect to the image")
+        raise UsageError(f"layer {layer!r} has no gradient with respect to the image")
     (gradient_BCHW,) = torch.autograd.grad(output.sum(), image_BCHW, allow_unused=True)
     if gradient_BCHW is None:
-        raise ValueError(f"layer {layer!r} has no gradient with respect to the image")
+        raise UsageError(f"layer {layer!r} has no gradient with respect to the image")
     return gradient_BCHW.double().square().sum(dim=(0, 1)).cpu()
 
 
@@ -137,9 +138,9 @@ def _measured(
 ) -> EffectiveField:
     peak = heat_HW.max()
     if not heat_HW.isfinite().all():
-        raise ValueError(f"the gradient of layer {layer!r}, unit {unit}, is not finite")
+        raise UsageError(f"the gradient of layer {layer!r}, unit {unit}, is not finite")
     if peak == 0:
-        raise ValueError(f"layer {layer!r}, unit {unit}: dead unit, its gradient is 0 for all {count} inputs")
+        raise UsageError(f"layer {layer!r}, unit {unit}: dead unit, its gradient is 0 for all {count} inputs")
     height, width = heat_HW.shape
     weights_HW = (heat_HW / peak).sqrt()
     weights_HW = weights_HW / weights_HW.sum()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from cnnlab._choices import UsageError
 from cnnlab.receptive._tracer.geometry import Geometry, Unbounded
 from cnnlab.receptive._tracer.intervals import AxisMap, hull
 from cnnlab.receptive._tracer.layout import axes_of, factors_of
@@ -55,7 +56,7 @@ class ReceptiveField:
         Raises ValueError where the field is unbounded, or where that unit sees nothing at all.
         """
         if self.unbounded is not None:
-            raise ValueError(f"there is no box: the field is unbounded ({self.unbounded})")
+            raise UsageError(f"there is no box: the field is unbounded ({self.unbounded})")
         (top, bottom), (left, right) = (self._span(axis, unit) for axis, unit in enumerate((i, j)))
         return Box(top, left, bottom, right)
 
@@ -68,7 +69,7 @@ class ReceptiveField:
         for axis, (unit, length) in enumerate(((i, height), (j, width))):
             first, last = (0, length - 1) if self.axes[axis] is None else self._span(axis, unit)
             if last < 0 or first >= length:
-                raise ValueError(f"unit ({i}, {j}) sees nothing of an image of {height} by {width} pixels")
+                raise UsageError(f"unit ({i}, {j}) sees nothing of an image of {height} by {width} pixels")
             ends.append((max(first, 0), min(last, length - 1)))
         (top, bottom), (left, right) = ends
         return Box(top, left, bottom, right)
@@ -79,14 +80,14 @@ class ReceptiveField:
         With gaps between fields a range may be empty. Raises ValueError where the field is unbounded.
         """
         if self.unbounded is not None:
-            raise ValueError(f"every unit may see pixel ({y}, {x}): the field is unbounded ({self.unbounded})")
+            raise UsageError(f"every unit may see pixel ({y}, {x}): the field is unbounded ({self.unbounded})")
         found = [axis.units(pixel) for axis, pixel in zip(self.axes, (y, x), strict=True)]
         return tuple(range(max(some.start, 0), max(some.stop, 0)) for some in found)
 
     def _span(self, axis: int, unit: int) -> tuple[int, int]:
         span = self.axes[axis](unit)
         if span is None:
-            raise ValueError(f"unit {unit} along {'hw'[axis]} sees nothing of the image (a gap of a transposed layer)")
+            raise UsageError(f"unit {unit} along {'hw'[axis]} sees nothing of the image (a gap of a transposed layer)")
         return span
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.receptive.responses import forward, map_of, recorded, undisturbed
 
 DRAWS = 32  # images of noise of which gradient ascent starts from the best
@@ -129,7 +130,7 @@ def _middles(map_NKYX: Tensor, layer: str, units: Sequence[int]) -> Tensor:
     count, rows, columns = map_NKYX.shape[1:]
     for unit in units:
         if type(unit) is not int or not 0 <= unit < count:
-            raise ValueError(f"layer {layer!r} has no unit {unit!r}; valid: 0 to {count - 1}")
+            raise UsageError(f"layer {layer!r} has no unit {unit!r}; valid: 0 to {count - 1}")
     return map_NKYX[:, list(units), rows // 2, columns // 2]
 
 

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
+
 
 class _Reached(Exception):  # noqa: N818 - not an error: it ends the forward pass
     """The layer has answered."""
@@ -26,7 +28,7 @@ def map_of(answers: list, layer: str) -> Tensor:
     shape = tuple(getattr(answers[-1], "shape", ())) if answers else None
     if shape is None or len(shape) not in (2, 4):
         problem = "is not called in the forward pass" if shape is None else f"must answer (B, K, ...), got {shape}"
-        raise ValueError(f"layer {layer!r} {problem}; valid: layers whose output is (B, K) or (B, K, Y, X)")
+        raise UsageError(f"layer {layer!r} {problem}; valid: layers whose output is (B, K) or (B, K, Y, X)")
     answer = answers[-1]
     answers.clear()
     return answer if answer.ndim == 4 else answer[..., None, None]
@@ -44,7 +46,7 @@ def recorded(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
         known = [name for name in layers if name]
         near = get_close_matches(layer, known, n=1)
         hint = f", did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"the module has no layer {layer!r}{hint} Known: {', '.join(known)}")
+        raise UsageError(f"the module has no layer {layer!r}{hint} Known: {', '.join(known)}")
     answers: list = []
 
     def record(_module: nn.Module, _given: tuple, answer: object) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.receptive.responses import device_of, forward, map_of, recorded, undisturbed
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels, bottom and right excluded
@@ -57,7 +58,7 @@ def top_activating(
                 del found[count:]
             seen += len(images_BCHW)
     if not seen:
-        raise ValueError("top_activating needs at least one batch of images, got none")
+        raise UsageError("top_activating needs at least one batch of images, got none")
     return kept
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._pytree import tree_flatten_with_path
 
+from cnnlab._choices import UsageError
 from cnnlab.receptive._tracer.call import NotJudgedError
 from cnnlab.receptive._tracer.geometry import image_geometry
 from cnnlab.receptive._tracer.traced import Recorder, Traced
@@ -61,7 +62,7 @@ def receptive_fields(module: nn.Module, input_shape: Sequence[int]) -> dict[str,
         except NotJudgedError:
             raise
         except Exception as error:
-            raise ValueError(_failure(error, recorder.where, input_shape)) from error
+            raise UsageError(_failure(error, recorder.where, input_shape)) from error
     return fields
 
 
@@ -101,7 +102,7 @@ def _example(module: nn.Module, input_shape: Sequence[int], recorder: Recorder) 
     if len(shape) == 3:
         shape = (2 if any(part.training for part in module.modules()) else 1, *shape)
     if len(shape) != 4 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ValueError(f"input_shape must be (C, H, W) or (B, C, H, W), all positive; got {tuple(input_shape)}")
+        raise UsageError(f"input_shape must be (C, H, W) or (B, C, H, W), all positive; got {tuple(input_shape)}")
     tensors = [*module.parameters(), *module.buffers()]
     floating = [tensor for tensor in tensors if tensor.is_floating_point()]
     dtype = floating[0].dtype if floating else torch.get_default_dtype()
@@ -115,7 +116,7 @@ def check_layer(fields: dict[str, ReceptiveField], layer: str) -> ReceptiveField
         return fields[layer]
     near = get_close_matches(layer, fields, n=1, cutoff=0.0)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"no layer {layer!r}{hint} Known layers: {', '.join(map(repr, fields))}")
+    raise UsageError(f"no layer {layer!r}{hint} Known layers: {', '.join(map(repr, fields))}")
 
 
 def named_leaves(result: Any) -> list[tuple[str, Any]]:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnlab._choices import UsageError
+
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 
@@ -25,7 +27,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
     parts = list(module.modules())
     lazy = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if is_lazy(tensor)]
     if lazy:
-        raise ValueError(f"lazy layers have no weights yet ({', '.join(lazy)}): run the network once first")
+        raise UsageError(f"lazy layers have no weights yet ({', '.join(lazy)}): run the network once first")
     attributes = [dict(part.__dict__) for part in parts]
     tables = [{name: dict(part.__dict__[name]) for name in _TABLES if _is_open(part, name)} for part in parts]
     parameters = list(module.parameters())

@@ -9,8 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.cli.check import nearest
-from cnnlab.runs.record import RunRecord, read_summary, write_text
+from cnnlab._choices import UsageError, nearest
+from cnnlab._files import write_text
+from cnnlab.runs.record import RunRecord, read_summary
 
 CONFIG = "config.yaml"
 NEEDED = {"target", "arguments", "bank", "mean", "std"}  # of a checkpoint's "network"
@@ -35,13 +36,13 @@ def find_run(given: Any) -> Path:
         parent = folder.parent
         runs = sorted(path.parent.name for path in parent.glob(f"*/{CONFIG}")) if parent.is_dir() else []
         there = f"; runs in {parent}: {', '.join(runs[-5:])}" if runs else ""
-        raise ValueError(f"there is no folder {folder}{nearest(folder.name, runs)}{there}")
+        raise UsageError(f"there is no folder {folder}{nearest(folder.name, runs)}{there}")
     inside = sorted(str(path.parent) for path in folder.glob(f"*/{CONFIG}"))
     there = f"; it holds runs, such as {inside[-1]}" if inside else ""
     if not inside:
         usual = sorted(Path("outputs/train").glob(f"*/{CONFIG}"))
         there = f"; there are {', '.join(str(path.parent) for path in usual[-3:])}" if usual else ""
-    raise ValueError(f"{folder} is not the folder of a run: it has no {CONFIG}{there}")
+    raise UsageError(f"{folder} is not the folder of a run: it has no {CONFIG}{there}")
 
 
 def read_config(folder: Path) -> DictConfig:
@@ -49,10 +50,10 @@ def read_config(folder: Path) -> DictConfig:
     try:
         config = OmegaConf.load(folder / CONFIG)
     except Exception as error:
-        raise ValueError(f"{folder / CONFIG} can't be read: {' '.join(str(error).split())}") from error
+        raise UsageError(f"{folder / CONFIG} can't be read: {' '.join(str(error).split())}") from error
     lacking = sorted({"model", "data", "seed"} - set(config if isinstance(config, DictConfig) else ()))
     if lacking:
-        raise ValueError(f"{folder / CONFIG} is no configuration of a training: it lacks {', '.join(lacking)}")
+        raise UsageError(f"{folder / CONFIG} is no configuration of a training: it lacks {', '.join(lacking)}")
     return config
 
 
@@ -62,7 +63,7 @@ def find_checkpoint(folder: Path, name: str) -> Path:
         if path.is_file():
             return path
     there = sorted(path.stem for path in (folder / "checkpoints").glob("*.ckpt") if path.is_file())
-    raise ValueError(f"there is no checkpoint {name!r} in {folder}; there are: {', '.join(there) or 'none'}")
+    raise UsageError(f"there is no checkpoint {name!r} in {folder}; there are: {', '.join(there) or 'none'}")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -73,11 +74,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
-        raise ValueError(f"{path} is no readable checkpoint: {reason}") from error
+        raise UsageError(f"{path} is no readable checkpoint: {reason}") from error
     if not isinstance(checkpoint, dict) or not {"network", "state_dict"} <= set(checkpoint):
-        raise ValueError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
+        raise UsageError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
     if not isinstance(checkpoint["network"], dict) or not set(checkpoint["network"]) >= NEEDED:
-        raise ValueError(f"{path} is no checkpoint of cnnlab: its 'network' lacks some of {', '.join(sorted(NEEDED))}")
+        raise UsageError(f"{path} is no checkpoint of cnnlab: its 'network' lacks some of {', '.join(sorted(NEEDED))}")
     return checkpoint
 
 
@@ -87,23 +88,7 @@ def load_weights(network: Any, weights: dict[str, Any], folder: Path) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"the checkpoint in {folder} does not fit the network that it names: {reason}") from error
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep other processes from working in the folder. The hold ends with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks
-        yield
-        return
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{folder} is still running in another process") from None
-        yield
+        raise UsageError(f"the checkpoint in {folder} does not fit the network that it names: {reason}") from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 import shlex
 import subprocess
@@ -12,23 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cnnlab._files import write_text
+
 PACKAGES = ("cnnlab", "torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write to a temporary name beside `path` and rename, so that a reader never sees half a file.
-
-    Raises OSError, which names the file, if it can't be written.
-    """
-    half = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        half.write_text(text, encoding="utf-8")
-        half.replace(path)
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    finally:
-        half.unlink(missing_ok=True)
 
 
 class RunRecord:

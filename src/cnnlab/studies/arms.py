@@ -10,6 +10,7 @@ sobel + laplacian    any bank of cnnlab.filters is a start as well
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.expression import check_expression
 from cnnlab.filters.families import FAMILIES
 
@@ -92,7 +93,7 @@ class Arm:
 def read_arm(text: str) -> Arm:
     """ValueError, with what is valid and the nearest match, for what names no arm."""
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"an arm is written as start/control@mode, such as jet/permuted@frozen; got {text!r}")
+        raise UsageError(f"an arm is written as start/control@mode, such as jet/permuted@frozen; got {text!r}")
     rest, _, mode = text.strip().partition("@")
     start, _, control = (part.strip() for part in rest.partition("/"))
     mode, _, epoch = mode.partition(":")
@@ -100,10 +101,10 @@ def read_arm(text: str) -> Arm:
     if control:
         _choose(text, "control", control, tuple(CONTROLS))
         if start in STARTS and not STARTS[start].structured:
-            raise ValueError(f"arm {text!r}: {start} is random already, so it has no control")
+            raise UsageError(f"arm {text!r}: {start} is random already, so it has no control")
     _choose(text, "mode", mode or "trainable", MODES)
     if (mode == "released") != bool(epoch) or (epoch and (not epoch.isdigit() or int(epoch) < 1)):
-        raise ValueError(f"arm {text!r}: an epoch goes with released, from 1 on, such as {start}@released:3")
+        raise UsageError(f"arm {text!r}: an epoch goes with released, from 1 on, such as {start}@released:3")
     return Arm(text.strip(), start, control or None, mode or "trainable", int(epoch or 1))
 
 
@@ -115,11 +116,11 @@ def _check_start(text: str, start: str) -> None:
     try:
         check_expression(start)
     except ValueError as error:
-        raise ValueError(f"arm {text!r}: {error}") from None
+        raise UsageError(f"arm {text!r}: {error}") from None
 
 
 def _choose(text: str, what: str, given: str, valid: tuple[str, ...]) -> None:
     if given not in valid:
         near = get_close_matches(given, valid, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"arm {text!r}: unknown {what} {given!r}{hint}; known: {', '.join(valid)}")
+        raise UsageError(f"arm {text!r}: unknown {what} {given!r}{hint}; known: {', '.join(valid)}")

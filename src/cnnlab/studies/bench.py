@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.assemble import PATCHES, build, build_data, build_network
 from cnnlab.data.corruptions.corruptions import corrupted_images, corruptions_for
 from cnnlab.data.images.images import TensorImages
@@ -34,7 +35,7 @@ class Bench:
         self.config = config
         self.source = build_data(self._data_config(0, None))
         if not isinstance(self.source, ImageData):
-            raise ValueError(f"data: {self.source.name} has boundaries, and a study compares classifiers")
+            raise UsageError(f"data: {self.source.name} has boundaries, and a study compares classifiers")
         self.corruptions = spelt_out(corruptions, self.source.in_channels)
         self._corrupted: dict[tuple[str, int], TensorImages] = {}
         self._data: dict[tuple[int, int | None], ImageData] = {}
@@ -197,7 +198,7 @@ def spelt_out(corruptions: list[tuple[str, int]], channels: int) -> list[tuple[s
     found = []
     for name, severity in corruptions:
         if name != "all" and name not in known:
-            raise ValueError(f"corruptions: no {name!r} of images with {channels} channels; known: {', '.join(known)}")
+            raise UsageError(f"corruptions: no {name!r} of images with {channels} channels; known: {', '.join(known)}")
         found += [(one, severity) for one in (known if name == "all" else [name])]
     return list(dict.fromkeys(found))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from cnnlab._choices import UsageError
 from cnnlab.studies.statistics.contrasts import Row, contrasts, family_p
 from cnnlab.studies.statistics.paired import Difference, holm, paired_difference
 from cnnlab.studies.words import verdict
@@ -67,7 +68,7 @@ def read_hypotheses(given: Any, arms: Sequence[str], sizes: Sequence[int | str])
     found = []
     for one in given or []:
         if not isinstance(one, Mapping) or not {"text", "claims"} <= set(one) or not one["claims"]:
-            raise ValueError(f"hypotheses: each has a text and claims, got {one!r}")
+            raise UsageError(f"hypotheses: each has a text and claims, got {one!r}")
         found.append(Hypothesis(one["text"], tuple(_claim(claim, arms, sizes) for claim in one["claims"])))
     return found
 
@@ -78,7 +79,7 @@ def _claim(given: Mapping[str, Any], arms: Sequence[str], sizes: Sequence[int | 
         _among("part of a claim", name, known)
     for name in ("arm", "quantity", "expect"):
         if name not in given:
-            raise ValueError(f"hypotheses: a claim lacks its {name}: {dict(given)}")
+            raise UsageError(f"hypotheses: a claim lacks its {name}: {dict(given)}")
     _among("arm", given["arm"], arms)
     if given.get("control") is not None:
         _among("arm", given["control"], arms)
@@ -96,7 +97,7 @@ def _among(what: str, name: Any, known: Sequence[Any]) -> None:
     if name not in known:
         near = get_close_matches(str(name), [str(one) for one in known], 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"hypotheses: no {what} {name!r} in the study{hint}; known: {', '.join(map(str, known))}")
+        raise UsageError(f"hypotheses: no {what} {name!r} in the study{hint}; known: {', '.join(map(str, known))}")
 
 
 def judge(hypothesis: Hypothesis, rows: Sequence[Row]) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cnnlab._choices import UsageError
 from cnnlab.draw.bands import Axis, Band, BandChart, axis_of, band_chart
 from cnnlab.report.page import assemble
 
@@ -193,7 +194,7 @@ def _check(page: StudyPage) -> None:
         for row in forest.rows:
             place = f"{row.arm} against {row.control}, {row.condition}"
             if place in seen:
-                raise ValueError(f"{forest.quantity}: {place}, twice")
+                raise UsageError(f"{forest.quantity}: {place}, twice")
             seen.add(place)
     named |= {arm for part in (page.curves, page.sizes, page.drift) for one in part for arm in one.lines}
     named |= {arm for heat in page.corruptions for arm, _ in heat.rows}
@@ -203,4 +204,4 @@ def _check(page: StudyPage) -> None:
         ("kinds of arms", {arm.kind for arm in page.arms} - set(KINDS), set(KINDS)),
     ):
         if unknown:
-            raise ValueError(f"unknown {kind} {sorted(unknown)}; the study has {', '.join(sorted(known))}")
+            raise UsageError(f"unknown {kind} {sorted(unknown)}; the study has {', '.join(sorted(known))}")

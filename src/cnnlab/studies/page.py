@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnnlab._files import write_text
 from cnnlab._tables import write_csv
-from cnnlab.runs.record import write_text
 from cnnlab.studies import charts as charts
 from cnnlab.studies.claims import QUANTITIES, judge
 from cnnlab.studies.figures import draw_figures

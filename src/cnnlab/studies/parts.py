@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnlab.runs.record import write_text
+from cnnlab._choices import UsageError
+from cnnlab._files import write_text
 from cnnlab.studies.plan import Group, Run
 
 
@@ -32,7 +33,7 @@ def read_parts(groups: Sequence[Group], folder: Path) -> list[dict[str, Any]]:
         except (ValueError, KeyError, TypeError):
             same = False
         if not same:
-            raise ValueError(f"{path} holds other runs than the study asks for; remove it and resume")
+            raise UsageError(f"{path} holds other runs than the study asks for; remove it and resume")
         rows += [{**row, "plan": run} for row, run in zip(part, group.runs, strict=True)]
     return rows
 

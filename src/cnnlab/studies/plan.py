@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cnnlab._choices import UsageError
 from cnnlab.studies.arms import Arm
 
 SEARCH_SEEDS = 1000  # the first seed of the search for learning rates: no other number of the study has seen it
@@ -40,15 +41,15 @@ def read_seeds(seeds: Any) -> list[int]:
     """16 means 0 to 15; a list is taken as it is. ValueError for none, or one that is given twice."""
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         if not 1 <= seeds <= SEARCH_SEEDS:
-            raise ValueError(f"seeds={seeds}: from 1 to {SEARCH_SEEDS} of them")
+            raise UsageError(f"seeds={seeds}: from 1 to {SEARCH_SEEDS} of them")
         return list(range(seeds))
     if not isinstance(seeds, Sequence) or isinstance(seeds, str) or not seeds:
-        raise ValueError(f"seeds={seeds}: a number of them, or a list such as [0,1,2]")
+        raise UsageError(f"seeds={seeds}: a number of them, or a list such as [0,1,2]")
     for seed in seeds:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEARCH_SEEDS:
-            raise ValueError(f"seeds: {seed!r} is no whole number from 0 to {SEARCH_SEEDS - 1}")
+            raise UsageError(f"seeds: {seed!r} is no whole number from 0 to {SEARCH_SEEDS - 1}")
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds={list(seeds)}: one is given twice")
+        raise UsageError(f"seeds={list(seeds)}: one is given twice")
     return list(seeds)
 
 
@@ -58,16 +59,16 @@ def read_conditions(train_sizes: Any, epochs: Any, learning_rates: Any) -> list[
     learning_rates: None, or numbers of which each is a condition. ValueError for what can't be.
     """
     if not isinstance(train_sizes, Sequence) or isinstance(train_sizes, str) or not train_sizes:
-        raise ValueError(f"train_sizes={train_sizes}: a list such as [50,300,all]")
+        raise UsageError(f"train_sizes={train_sizes}: a list such as [50,300,all]")
     found = []
     for size in train_sizes:
         if size != "all" and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-            raise ValueError(f"train_sizes: {size!r} is neither a number of images nor all")
+            raise UsageError(f"train_sizes: {size!r} is neither a number of images nor all")
         for count in _epochs(size, epochs):
             for lr in learning_rates or [None]:
                 found.append(Condition(None if size == "all" else size, count, lr))
     if len(set(found)) < len(found):
-        raise ValueError("train_sizes, epochs, learning rates: one condition is given twice")
+        raise UsageError("train_sizes, epochs, learning rates: one condition is given twice")
     return found
 
 
@@ -75,12 +76,12 @@ def _epochs(size: Any, epochs: Any) -> list[int]:
     if isinstance(epochs, Mapping):
         by_size = {str(key): value for key, value in epochs.items()}
         if str(size) not in by_size:
-            raise ValueError(f"epochs: none for train_sizes {size}; there are: {', '.join(by_size)}")
+            raise UsageError(f"epochs: none for train_sizes {size}; there are: {', '.join(by_size)}")
         epochs = by_size[str(size)]
     counts = list(epochs) if isinstance(epochs, Sequence) and not isinstance(epochs, str) else [epochs]
     for count in counts:
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ValueError(f"epochs: {count!r} for {size} images; a whole number from 1 on")
+            raise UsageError(f"epochs: {count!r} for {size} images; a whole number from 1 on")
     return counts
 
 

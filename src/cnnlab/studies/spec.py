@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.cli.check import nearest
+from cnnlab._choices import UsageError, nearest
 from cnnlab.studies.arms import Arm, read_arm
 from cnnlab.studies.claims import Hypothesis, read_hypotheses
 from cnnlab.studies.plan import Condition, read_conditions, read_seeds
@@ -54,15 +54,15 @@ def read_study(config: DictConfig) -> Study:
     names = [arm.name for arm in arms]
     if values["reference"] not in names:
         near = nearest(values["reference"], names)
-        raise ValueError(f"reference: {values['reference']!r} is no arm of the study{near}; arms: {', '.join(names)}")
+        raise UsageError(f"reference: {values['reference']!r} is no arm of the study{near}; arms: {', '.join(names)}")
     for name in ("filters", "kernel_size", "curve_points", "corruption_images"):
         if values[name] < 1:
-            raise ValueError(f"{name}={values[name]}: at least 1")
+            raise UsageError(f"{name}={values[name]}: at least 1")
     rates, searched = values["learning_rates"] or [], values["search_seeds"]
     if searched < 0 or any(not rate > 0 for rate in rates):
-        raise ValueError(f"learning_rates={rates}, search_seeds={searched}: rates above 0, seeds from 0 on")
+        raise UsageError(f"learning_rates={rates}, search_seeds={searched}: rates above 0, seeds from 0 on")
     if not 0 < values["threshold"] <= 1:
-        raise ValueError(f"threshold={values['threshold']}: a share of the reference's accuracy, above 0 and at most 1")
+        raise UsageError(f"threshold={values['threshold']}: a share of the reference's accuracy, above 0 and at most 1")
     search = bool(searched) and len(rates) > 1
     conditions = read_conditions(values["train_sizes"], values["epochs"], None if search else rates)
     _check_releases(arms, conditions)
@@ -82,11 +82,11 @@ def read_study(config: DictConfig) -> Study:
 def _check_parts(config: DictConfig) -> None:
     """What a study trains has classes, and a first layer that an arm can be written into."""
     if "train_size" not in config.data:
-        raise ValueError(
+        raise UsageError(
             f"data: a study compares classifiers, and {config.data._target_} has no classes; take data=digits"
         )
     if "rectify" not in config.model or "widths" not in config.model or "stem_norm" not in config.model:
-        raise ValueError(
+        raise UsageError(
             f"model: an arm is the first layer of small_cnn, and {config.model._target_} has no such layer"
         )
 
@@ -97,11 +97,11 @@ def _size(condition: Condition) -> int | str:
 
 def _arms(texts: Any) -> list[Arm]:
     if not isinstance(texts, Sequence) or isinstance(texts, str) or not texts:
-        raise ValueError(f"arms={texts}: a list such as [kaiming,jet,jet/permuted]")
+        raise UsageError(f"arms={texts}: a list such as [kaiming,jet,jet/permuted]")
     arms = [read_arm(text) for text in texts]
     twice = [arm.name for number, arm in enumerate(arms) if arm in arms[:number]]
     if twice:
-        raise ValueError(f"arms: {twice[0]!r} is given twice")
+        raise UsageError(f"arms: {twice[0]!r} is given twice")
     return arms
 
 
@@ -110,7 +110,7 @@ def _check_releases(arms: Sequence[Arm], conditions: Sequence[Condition]) -> Non
     for arm in arms:
         late = [one for one in conditions if arm.mode == "released" and arm.release_epoch >= one.epochs]
         if late:
-            raise ValueError(
+            raise UsageError(
                 f"arm {arm.name!r} is never released in the {late[0].epochs} epochs of {_size(late[0])} images: an "
                 f"epoch below {late[0].epochs}, or {arm.name.split('@')[0]}@frozen"
             )
@@ -120,5 +120,5 @@ def _corruptions(names: Any, severities: Any) -> list[tuple[str, int]]:
     """`all` stays a name: which ones there are depends on the channels of the data."""
     names = [names] if isinstance(names, str) else list(names)
     if any(not isinstance(one, int) or not 1 <= one <= 5 for one in severities):
-        raise ValueError(f"severities={list(severities)}: whole numbers from 1 to 5")
+        raise UsageError(f"severities={list(severities)}: whole numbers from 1 to 5")
     return [(name, severity) for name in names for severity in dict.fromkeys(severities)]

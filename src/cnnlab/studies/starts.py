@@ -7,6 +7,7 @@ that arms of one seed differ in nothing else.
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import bank, embedded
 from cnnlab.filters.gaussian import derivative_taps
 from cnnlab.filters.learned import components_of
@@ -39,7 +40,7 @@ def start_filters(
             start_OChw = _random(arm, shape, seed, mix_RC)
         return _matched(start_OChw, patch_NChw, match)
     except ValueError as error:
-        raise ValueError(f"arm {arm.name!r}: {error}") from error
+        raise UsageError(f"arm {arm.name!r}: {error}") from error
 
 
 def words_of(match: str) -> str:
@@ -72,7 +73,7 @@ def _mixed(draw_OChw: Tensor, mix_RC: Tensor, orthonormal: bool) -> Tensor:
     """The kernels of the first channel, each on one row of the mix, as those of a bank are."""
     rows, outputs = len(mix_RC), len(draw_OChw)
     if outputs % rows:
-        raise ValueError(f"it needs equally many filters on each of {rows} rows; the layer has {outputs}")
+        raise UsageError(f"it needs equally many filters on each of {rows} rows; the layer has {outputs}")
     kernel_RKhw = draw_OChw[:, 0].unflatten(0, (rows, -1))
     if orthonormal:
         kernel_RKhw = torch.stack([_orthonormal(one.flatten(1)).reshape(one.shape) for one in kernel_RKhw])
@@ -83,7 +84,7 @@ def _orthonormal(draw_OD: Tensor) -> Tensor:
     """Uniform over all orthonormal rows."""
     outputs, inputs = draw_OD.shape
     if outputs > inputs:
-        raise ValueError(f"{outputs} filters of {inputs} weights cannot be orthonormal; at most {inputs}")
+        raise UsageError(f"{outputs} filters of {inputs} weights cannot be orthonormal; at most {inputs}")
     basis_DO, upper_OO = torch.linalg.qr(draw_OD.T)
     # With positive signs on the diagonal the basis is uniform over all (Mezzadri 2007, Notices of the AMS 54(5)).
     return (basis_DO * upper_OO.diagonal().sign()).T
@@ -95,10 +96,10 @@ def _structured(arm: Arm, shape: tuple[int, int, int, int], seed: int, mix_RC: T
     outputs, _, height, width = shape
     per_row = outputs // len(mix_RC)
     if height != width or outputs % len(mix_RC):
-        raise ValueError(f"it needs square kernels, equally many on each of {len(mix_RC)} rows; the layer is {shape}")
+        raise UsageError(f"it needs square kernels, equally many on each of {len(mix_RC)} rows; the layer is {shape}")
     kernel_Khw = _spatial(arm.start, height)
     if len(kernel_Khw) > per_row:
-        raise ValueError(f"it has {len(kernel_Khw)} kernels, and the first layer has {per_row} filters for each row")
+        raise UsageError(f"it has {len(kernel_Khw)} kernels, and the first layer has {per_row} filters for each row")
     spread_RKChw = torch.einsum("rc,khw->rkchw", mix_RC.double(), kernel_Khw)
     ordered_RKChw = _reordered(spread_RKChw.flatten(0, 1), arm.control, seed).unflatten(0, spread_RKChw.shape[:2])
     start_RKChw = _draws(shape, seed).unflatten(0, (len(mix_RC), per_row)).clone()
@@ -122,10 +123,10 @@ def _spatial(start: str, size: int) -> Tensor:
     """(K, size, size): the kernels of a structured start."""
     if start == "jet":
         if size < 3:
-            raise ValueError(f"cosines of up to two half-waves need a side of at least 3, not {size}")
+            raise UsageError(f"cosines of up to two half-waves need a side of at least 3, not {size}")
         return bank(f"dct(size={size})").kernels.reshape(size, size, size, size)[:3, :3].flatten(0, 1)
     if size % 2 == 0 or size < 3:
-        raise ValueError(f"it needs kernels of an odd side, at least 3, not {size}")
+        raise UsageError(f"it needs kernels of an odd side, at least 3, not {size}")
     if start == "gaussian":
         # A Gaussian that just fits: sigma 0.6 on 3 pixels, 1 on 5.
         return _products([derivative_taps(size / 5, order, size) for order in range(3)])
@@ -139,7 +140,7 @@ def _spatial(start: str, size: int) -> Tensor:
     kernels_K1hw = bank(start).kernels
     if max(kernels_K1hw.shape[-2:]) > size:
         sides = "x".join(map(str, kernels_K1hw.shape[-2:]))
-        raise ValueError(f"its kernels are {sides}, and those of the first layer {size}x{size}")
+        raise UsageError(f"its kernels are {sides}, and those of the first layer {size}x{size}")
     return embedded(kernels_K1hw, size, size)[:, 0]
 
 
@@ -151,7 +152,7 @@ def _learned(start: str, shape: tuple[int, int, int, int], patch_NChw: Tensor) -
     outputs, channels, height, width = shape
     variance_D, rows_DD = components_of(patch_NChw.double().flatten(1))
     if outputs > len(rows_DD):
-        raise ValueError(f"patches of {len(rows_DD)} values have as many filters, and the first layer has {outputs}")
+        raise UsageError(f"patches of {len(rows_DD)} values have as many filters, and the first layer has {outputs}")
     if start == "pca":
         return rows_DD[:outputs].reshape(shape)
     damped_D = variance_D + EPSILON * variance_D.mean()
@@ -176,5 +177,5 @@ def _matched(start_OChw: Tensor, patch_NChw: Tensor, match: str) -> Tensor:
         wanted = float(2 * covariance_DD.trace() / len(covariance_DD)) ** 0.5
     if (size_O <= SILENT * max(1.0, float(size_O.max()))).any():
         silent = (size_O <= SILENT).nonzero().flatten().tolist()
-        raise ValueError(f"the filters {silent} answer nothing, so that they cannot be matched in {match}")
+        raise UsageError(f"the filters {silent} answer nothing, so that they cannot be matched in {match}")
     return start_OChw * (wanted / size_O)[:, None, None, None]

@@ -2,6 +2,7 @@
 
 from math import ceil, isnan, log10
 
+from cnnlab._choices import UsageError
 from cnnlab.studies.statistics.curves import Race
 from cnnlab.studies.statistics.paired import Difference
 
@@ -26,7 +27,7 @@ def verdict(
     and 2.1 points better", "the same in all 16 seeds".
     """
     if better not in ("higher", "lower"):
-        raise ValueError(f"better is 'higher' or 'lower', got {better!r}")
+        raise UsageError(f"better is 'higher' or 'lower', got {better!r}")
     gain = difference if better == "higher" else difference.times(-1)
     if gain.n == 1:
         return f"{_signed(gain.mean)} {unit} in the only seed: nothing to judge it by"

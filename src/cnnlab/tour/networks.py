@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.analysis.identify import identify
 from cnnlab.receptive import EffectiveField, ReceptiveField, effective_field, random_inputs, receptive_fields
 from cnnlab.runs.folder import read_config
@@ -66,7 +67,7 @@ def first_layers(runs: list[Path]) -> list[FirstLayer]:
     for folder in runs:
         snapshots = read_snapshots(folder / "kernels")
         if not snapshots:
-            raise ValueError(f"runs: {folder} keeps no kernels of its first layer")
+            raise UsageError(f"runs: {folder} keeps no kernels of its first layer")
         start, end = snapshots[min(snapshots)], snapshots[max(snapshots)]
         alike = torch.cosine_similarity(start.flatten(1), end.flatten(1)).tolist()
         named = sum(match.significant for match in identify(end))

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from cnnlab._choices import UsageError
 from cnnlab.tour.sheet import WIDE, Sheet
 from cnnlab.tour.snippets import snippet
 from cnnlab.tour.steps import STEPS
@@ -16,7 +17,7 @@ DENSITY = 100  # pixels an inch of the figures that the notebook holds until it 
 def check_notebook() -> None:
     """Raises ValueError, with the line that installs it, if nbformat isn't there."""
     if importlib.util.find_spec("nbformat") is None:
-        raise ValueError("notebook=true: nbformat is not installed; it comes with: pip install 'cnnlab[notebook]'")
+        raise UsageError("notebook=true: nbformat is not installed; it comes with: pip install 'cnnlab[notebook]'")
 
 
 def notebook(setup: str, sheets: Mapping[str, Sheet]) -> str:

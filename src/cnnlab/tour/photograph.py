@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.data.photographs.decode import decode, large_pictures
 from cnnlab.kernels.subject import fitted
 
@@ -22,9 +23,9 @@ def photograph(image: str | None = None) -> Tensor:
     pixels_HWC = _read(Path(image).expanduser()) if image else _of_a_library()
     height, width = pixels_HWC.shape[:2]
     if min(height, width) < LEAST:
-        raise ValueError(f"image: {image} has {width} x {height} pixels; the tour needs at least {LEAST} x {LEAST}")
+        raise UsageError(f"image: {image} has {width} x {height} pixels; the tour needs at least {LEAST} x {LEAST}")
     if not np.ptp(pixels_HWC, axis=(0, 1)).any():
-        raise ValueError(f"image: {image} shows one even surface: all its pixels are the same")
+        raise UsageError(f"image: {image} shows one even surface: all its pixels are the same")
     pixels_HWC = _middle(pixels_HWC)
     height, width = pixels_HWC.shape[:2]
     scale = SHORT / min(height, width)
@@ -58,12 +59,12 @@ def _scikit_image():
 
 def _read(path: Path) -> np.ndarray:
     if not path.is_file():
-        raise ValueError(f"image: there is no file {path}")
+        raise UsageError(f"image: there is no file {path}")
     try:
         with large_pictures():
             return decode(path)
     except Exception as error:  # Pillow has many words for a broken file
-        raise ValueError(f"image: {path} can't be read: {error}") from error
+        raise UsageError(f"image: {path} can't be read: {error}") from error
 
 
 def _middle(pixels_HWC: np.ndarray) -> np.ndarray:

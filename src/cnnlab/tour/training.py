@@ -6,6 +6,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from cnnlab._choices import UsageError
 from cnnlab._parallel import torch_threads
 from cnnlab.cli.check import check
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
@@ -30,7 +31,7 @@ def train_arm(folder: Path, arm: str, epochs: int, seed: int) -> Path:
     if read_summary(folder).get("status") == "completed":
         return folder
     if folder.exists():
-        raise ValueError(f"{folder} is there already and no completed run; name another folder")
+        raise UsageError(f"{folder} is there already and no completed run; name another folder")
     options = [f"model={arm}", f"trainer.max_epochs={epochs}", f"seed={seed}", "trainer=cpu"]
     register_resolvers(Folders())
     GlobalHydra.instance().clear()

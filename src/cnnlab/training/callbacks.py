@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from cnnlab.training.checkpoint_io import write_whole
+from cnnlab._files import write_bytes
 
 
 class RunCheckpoints(ModelCheckpoint):
@@ -94,7 +94,7 @@ class KernelSnapshots(Callback):
         path = self.folder / f"epoch_{epoch:04d}.pt"
         content = io.BytesIO()
         torch.save(network.first_layer_kernels().detach().float().cpu().contiguous().clone(), content)
-        write_whole(path, content)
+        write_bytes(path, content.getbuffer())
 
 
 def read_snapshots(folder: Path) -> dict[int, torch.Tensor]:

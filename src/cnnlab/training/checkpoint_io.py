@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from cnnlab._files import write_bytes
+
 
 class WholeFiles(TorchCheckpointIO):
     """Writes beside the file and renames.
@@ -21,16 +23,4 @@ class WholeFiles(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_whole(path, content)
-
-
-def write_whole(path: Path, content: io.BytesIO) -> None:
-    """All of `content` becomes the file `path`, or nothing does. Raises OSError, which names the file."""
-    half = path.with_name(path.name + ".part")
-    try:
-        half.write_bytes(content.getbuffer())
-        half.replace(path)
-    except OSError as error:
-        error.filename = str(path)
-        half.unlink(missing_ok=True)
-        raise
+        write_bytes(path, content.getbuffer())

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
+from cnnlab._choices import UsageError
+
 
 class Muon(Optimizer):
     """`torch.optim.Muon` takes matrices only; here a kernel (K, C, h, w) is stepped as the matrix (K, C h w).
@@ -18,7 +20,7 @@ class Muon(Optimizer):
 
     def __init__(self, params: Iterable[Any], lr: float, momentum: float, weight_decay: float, adamw_lr: float) -> None:
         if not hasattr(torch.optim, "Muon"):
-            raise ValueError(f"torch {torch.__version__} has no Muon: it needs 2.9 or newer; or optimizer=sgd")
+            raise UsageError(f"torch {torch.__version__} has no Muon: it needs 2.9 or newer; or optimizer=sgd")
         super().__init__(list(params), {"lr": lr, "weight_decay": weight_decay})
         everything = [(p, group["weight_decay"]) for group in self.param_groups for p in group["params"]]
         self._kernels = [p for p, _ in everything if p.ndim == 4]

@@ -13,6 +13,8 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
+from cnnlab._choices import UsageError
+
 
 class OneCycle:
     """Up from lr / `start_divisor` over the first `warmup` of the steps, then down along a cosine to almost 0.
@@ -22,9 +24,9 @@ class OneCycle:
 
     def __init__(self, warmup: float, start_divisor: float, end_divisor: float, cycle_momentum: bool) -> None:
         if not 0 < warmup < 1:
-            raise ValueError(f"schedule.warmup is a share of the steps between 0 and 1, not {warmup}")
+            raise UsageError(f"schedule.warmup is a share of the steps between 0 and 1, not {warmup}")
         if start_divisor <= 0 or end_divisor <= 0:
-            raise ValueError(f"schedule: divisors are above 0; got start {start_divisor}, end {end_divisor}")
+            raise UsageError(f"schedule: divisors are above 0; got start {start_divisor}, end {end_divisor}")
         self.warmup = warmup
         self.start_divisor = start_divisor
         self.end_divisor = end_divisor
@@ -49,7 +51,7 @@ class Cosine:
 
     def __init__(self, warmup: float, floor: float) -> None:
         if not 0 <= warmup < 1:
-            raise ValueError(f"schedule.warmup is a share of the steps from 0 to below 1, not {warmup}")
+            raise UsageError(f"schedule.warmup is a share of the steps from 0 to below 1, not {warmup}")
         self.warmup = warmup
         self.floor = floor
 

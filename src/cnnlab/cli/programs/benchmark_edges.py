@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from cnnlab._choices import UsageError
 from cnnlab._compiled import COMPILED
 from cnnlab._parallel import cores, shown
 from cnnlab.data.boundaries.berkeley import Photograph, photographs, read_boundaries
@@ -57,11 +58,11 @@ def _how_to_go_on(settings: Settings) -> Iterator[None]:
 def _settings(config: DictConfig) -> Settings:
     for name, least in (("limit", 1), ("thresholds", 1), ("resamples", 1), ("processes", 1)):
         if config[name] is not None and config[name] < least:
-            raise ValueError(f"{name}={config[name]}: {least} or more")
+            raise UsageError(f"{name}={config[name]}: {least} or more")
     if not 0 <= config.tolerance <= 1:
-        raise ValueError(f"tolerance={config.tolerance}: a fraction of the diagonal, 0 to 1")
+        raise UsageError(f"tolerance={config.tolerance}: a fraction of the diagonal, 0 to 1")
     if config.data.get("name") != "bsds500":
-        raise ValueError(f"data: {config.data.get('name')} has no boundaries; take data=bsds500")
+        raise UsageError(f"data: {config.data.get('name')} has no boundaries; take data=bsds500")
     kept = None if config.cache is None else Path(str(config.cache)).expanduser()
     return Settings(config.thresholds, float(config.tolerance), config.thin, kept, config.processes or cores())
 
@@ -82,7 +83,7 @@ def _works(source: Source, chosen: list[Photograph]) -> Iterator[Work]:
         strength_HW = source.map_of(photograph)
         if strength_HW.shape != boundaries_AHW.shape[1:]:
             sizes = ("x".join(map(str, shape)) for shape in (strength_HW.shape, boundaries_AHW.shape[1:]))
-            raise ValueError("{} is {} pixels, but its boundaries are {}".format(photograph.image, *sizes))
+            raise UsageError("{} is {} pixels, but its boundaries are {}".format(photograph.image, *sizes))
         yield strength_HW, boundaries_AHW
 
 

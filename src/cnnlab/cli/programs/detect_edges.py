@@ -16,14 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image, UnidentifiedImageError
 from torch import nn
 
+from cnnlab._choices import UsageError
+from cnnlab._files import held, write_text
 from cnnlab._parallel import EVERY, cores, in_turn, shown, torch_threads
 from cnnlab.data.photographs.decode import decode_deep, large_pictures
 from cnnlab.data.photographs.files import RESULTS, photographs
 from cnnlab.edges.choosing import build_detector, find_device, fingerprint
 from cnnlab.edges.files import Target, about, check_about, digest, sort_out, target_of, write_map, write_picture
 from cnnlab.edges.maps import WHOLE, detect, draw
-from cnnlab.runs.folder import held, recorded
-from cnnlab.runs.record import RunRecord, write_text
+from cnnlab.runs.folder import recorded
+from cnnlab.runs.record import RunRecord
 
 LISTED = 20  # photographs without a map, on the screen; all are in summary.json
 ALONE = 4 * WHOLE  # pixels from which on a photograph is worked on with no other of its kind
@@ -63,10 +65,10 @@ def run(config: DictConfig, folder: Path) -> int:
 
 def _check(config: DictConfig, output: Path) -> None:
     if config.threads is not None and config.threads < 1:
-        raise ValueError(f"threads={config.threads}: at least 1, or null for one on each core")
+        raise UsageError(f"threads={config.threads}: at least 1, or null for one on each core")
     there = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not there.is_dir():
-        raise ValueError(f"output: {there} is a file; results go into a folder")
+        raise UsageError(f"output: {there} is a file; results go into a folder")
 
 
 def _settings(config: DictConfig, detector: nn.Module) -> dict[str, Any]:

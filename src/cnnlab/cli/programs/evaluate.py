@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab._tables import print_results, print_runs, write_csv
 from cnnlab.cli.assemble import build, build_data, check_answers, check_trainer, try_forward
 from cnnlab.cli.check import check
@@ -38,7 +39,7 @@ def run(config: DictConfig, folder: Path) -> int:
     with recorded(record, folder):
         data = build_data(config.get("data") or trained.data)
         if not data.has_test:
-            raise ValueError(_nothing_to_test(data))
+            raise UsageError(_nothing_to_test(data))
         network = network_for(data, about)
         test = _classes if "class_names" in about else _boundaries
         facts = test(network, data, path, config, folder)
@@ -92,7 +93,7 @@ def _check_match(data: Any, about: dict[str, Any]) -> None:
     expected = (about["arguments"]["in_channels"], about["arguments"]["num_classes"])
     found = (data.in_channels, data.num_classes)
     if found != expected:
-        raise ValueError(
+        raise UsageError(
             f"the network takes {expected[0]} channels and tells {expected[1]} classes apart; "
             f"{data.name} has {found[0]} channels and {found[1]} classes"
         )

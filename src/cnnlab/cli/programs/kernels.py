@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab._tables import print_runs, write_csv
 from cnnlab.filters.analysis.drift import drift
 from cnnlab.filters.analysis.identify import GaborFit, Match, fit_gabor, identify
@@ -38,7 +39,7 @@ def run(config: DictConfig, folder: Path) -> int:
         check_methods(methods)
     layer = layer_of(config)
     if methods and layer.subject is None:
-        raise ValueError("attribution: a bare file of weights gives no answers; give run=FOLDER or model=NAME")
+        raise UsageError("attribution: a bare file of weights gives no answers; give run=FOLDER or model=NAME")
     record = RunRecord(folder, source=layer.source, layer=layer.name, seed=config.seed)
     like, matches, fits = describe(layer.kernels_KChw)
     whole = layer_properties(layer.kernels_KChw)

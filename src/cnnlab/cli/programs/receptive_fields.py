@@ -9,12 +9,13 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.progress import track
 
+from cnnlab._files import write_text
 from cnnlab._tables import print_runs, write_csv
 from cnnlab.kernels.subject import Subject, subject_of
 from cnnlab.receptive import EffectiveField, ReceptiveField, check_layer, effective_field, receptive_fields
 from cnnlab.receptive import figures as pictures
 from cnnlab.runs.figures import save
-from cnnlab.runs.record import RunRecord, write_text
+from cnnlab.runs.record import RunRecord
 
 DRAWN = 6  # layers in the pictures, spread over the depth, unless some were asked for
 BATCH = 8  # images at once behind an effective field

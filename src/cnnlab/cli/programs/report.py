@@ -9,10 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from cnnlab._choices import UsageError
+from cnnlab._files import write_text
 from cnnlab.report.facts import gather
 from cnnlab.report.page import render
 from cnnlab.runs.folder import find_run
-from cnnlab.runs.record import write_text
 from cnnlab.training.fit import quiet_advice
 
 LARGEST = 6_000_000  # characters of kernels and fields on the page, shared by its runs
@@ -41,7 +42,7 @@ def make_report(folders: Sequence[Path], out: Path, checkpoint: str = "best") ->
     for a checkpoint that is there and is something else, and for no runs or too many of them.
     """
     if not 1 <= len(folders) <= MOST_RUNS:
-        raise ValueError(f"a report shows 1 to {MOST_RUNS} runs, not {len(folders)}")
+        raise UsageError(f"a report shows 1 to {MOST_RUNS} runs, not {len(folders)}")
     pages = [gather(folder, checkpoint, LARGEST // len(folders)) for folder in folders]
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, render(pages))
@@ -52,8 +53,8 @@ def given_runs(given: Any) -> list[str]:
     """`run=A` or `run=[A,B]`. Raises ValueError for anything else, and for a run that is given twice."""
     runs = [str(one) for one in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]
     if not runs or any(not one.strip() for one in runs):
-        raise ValueError("run: the folder of a run, or several as in run=[A,B]")
+        raise UsageError("run: the folder of a run, or several as in run=[A,B]")
     twice = sorted({one for one in runs if runs.count(one) > 1})
     if twice:
-        raise ValueError(f"run: given twice: {', '.join(twice)}")
+        raise UsageError(f"run: given twice: {', '.join(twice)}")
     return runs

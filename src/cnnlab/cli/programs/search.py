@@ -12,14 +12,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from cnnlab._choices import UsageError
+from cnnlab._files import held, write_text
 from cnnlab._tables import print_runs, write_csv
 from cnnlab.cli.asked import SEARCH, keep_asked
 from cnnlab.cli.check import check
 from cnnlab.cli.jobs import run_apart
 from cnnlab.cli.search_space import FrozenTrial, TrialState, as_option, optuna, read_space, tried
-from cnnlab.runs.folder import held, recorded
+from cnnlab.runs.folder import recorded
 from cnnlab.runs.metrics import read_metrics
-from cnnlab.runs.record import RunRecord, read_summary, write_text
+from cnnlab.runs.record import RunRecord, read_summary
 
 TRAINING = "cnnlab.cli.programs.train"
 SCORE = "val/accuracy"
@@ -30,9 +32,9 @@ def run(config: DictConfig, folder: Path) -> int:
     """Search as `config` says in `folder`, or go on with the search that is there. Returns the exit status."""
     space = read_space(OmegaConf.to_container(config, resolve=True)["space"])
     if config.trials < 1:
-        raise ValueError(f"trials={config.trials}: at least 1")
+        raise UsageError(f"trials={config.trials}: at least 1")
     if config.test:
-        raise ValueError("test=true: a search looks at validation images only; test its best run with evaluate.py")
+        raise UsageError("test=true: a search looks at validation images only; test its best run with evaluate.py")
     for option in tried(space):
         _compose([option])
     again = (folder / SEARCH).is_file()
@@ -115,7 +117,7 @@ def _score(folder: Path) -> float:
     """Validation accuracy of the best epoch, the one that best.ckpt holds. Raises ValueError without validation."""
     values = [float(row[SCORE]) for row in read_metrics(folder / "metrics.csv") if row.get(SCORE)]
     if not values:
-        raise ValueError(f"{folder} has no {SCORE}: a search needs validation images and a classifier")
+        raise UsageError(f"{folder} has no {SCORE}: a search needs validation images and a classifier")
     return max(values)
 
 

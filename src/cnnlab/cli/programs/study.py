@@ -10,11 +10,13 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab._choices import UsageError
+from cnnlab._files import held, write_text
 from cnnlab.cli.asked import STUDY, keep_asked
 from cnnlab.cli.assemble import build_optimizer
 from cnnlab.cli.programs.train import bugs_stand_out
-from cnnlab.runs.folder import held, recorded
-from cnnlab.runs.record import RunRecord, write_text
+from cnnlab.runs.folder import recorded
+from cnnlab.runs.record import RunRecord
 from cnnlab.studies.bench import Bench
 from cnnlab.studies.page import Results, write_results
 from cnnlab.studies.parts import missing, read_parts
@@ -62,7 +64,7 @@ def _plan(config: DictConfig, study: Study, folder: Path) -> dict[str, Any]:
         plan = json.loads(path.read_text())
         other = [name for name in PLANNED if plan["asked"].get(name) != asked[name]]
         if other:
-            raise ValueError(f"{folder} holds another study: it differs in {', '.join(other)}; start a new one")
+            raise UsageError(f"{folder} holds another study: it differs in {', '.join(other)}; start a new one")
         return plan
     bench = Bench(config, list(study.corruptions))
     runs = [Run(arm, condition, study.seeds[0], None) for condition in study.conditions for arm in study.arms]
@@ -85,7 +87,7 @@ def _plan(config: DictConfig, study: Study, folder: Path) -> dict[str, Any]:
 
 def _check_replicas(replicas: Any) -> None:
     if replicas != "auto" and (not isinstance(replicas, int) or replicas < 1):
-        raise ValueError(f"replicas={replicas}: auto, or a number from 1 on")
+        raise UsageError(f"replicas={replicas}: auto, or a number from 1 on")
 
 
 def _study(config: DictConfig, study: Study, plan: dict[str, Any], folder: Path, record: RunRecord) -> int:
@@ -135,7 +137,7 @@ def _train(pool: Pool, what: str, groups: Sequence[Group], parts: Path) -> None:
 def _workers(config: DictConfig) -> int:
     if config.workers != "auto":
         if not isinstance(config.workers, int) or config.workers < 1:
-            raise ValueError(f"workers={config.workers}: auto, or a number from 1 on")
+            raise UsageError(f"workers={config.workers}: auto, or a number from 1 on")
         return config.workers
     if torch.cuda.is_available() and config.trainer.accelerator != "cpu":
         return 1

@@ -7,10 +7,12 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from cnnlab._choices import UsageError
+from cnnlab._files import write_text
 from cnnlab._parallel import shown, torch_threads
 from cnnlab.runs.figures import save
 from cnnlab.runs.folder import find_run, recorded
-from cnnlab.runs.record import RunRecord, write_text
+from cnnlab.runs.record import RunRecord
 from cnnlab.tour.html import PartPage, StepPage, part_page, render
 from cnnlab.tour.networks import first_layers
 from cnnlab.tour.notebook import check_notebook, notebook
@@ -29,7 +31,7 @@ def run(config: DictConfig, folder: Path) -> int:
     quiet_advice()
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     if config.epochs < 1:
-        raise ValueError(f"epochs={config.epochs}: at least 1")
+        raise UsageError(f"epochs={config.epochs}: at least 1")
     if config.notebook:
         check_notebook()
     runs = given_runs(config.runs)
@@ -65,7 +67,7 @@ def given_runs(given: Any) -> list[Path]:
         return []
     listed = list(given) if isinstance(given, list | tuple | ListConfig) else [given]
     if not 1 <= len(listed) <= MOST_RUNS or any(not str(one).strip() for one in listed):
-        raise ValueError(f"runs: the folders of 1 to {MOST_RUNS} trainings, as in runs=[A,B]; got {len(listed)}")
+        raise UsageError(f"runs: the folders of 1 to {MOST_RUNS} trainings, as in runs=[A,B]; got {len(listed)}")
     return [find_run(one).absolute() for one in listed]
 
 

@@ -12,12 +12,14 @@ import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
+from cnnlab._choices import UsageError
+from cnnlab._files import held
 from cnnlab._tables import print_results
 from cnnlab.cli.assemble import build_data, build_network, build_task, build_trainer
 from cnnlab.edges.benchmark.judging import benchmark
 from cnnlab.nn.rebuilding import load
 from cnnlab.runs.figures import draw_figures
-from cnnlab.runs.folder import held, is_first_process, read_checkpoint, recorded
+from cnnlab.runs.folder import is_first_process, read_checkpoint, recorded
 from cnnlab.runs.metrics import COLUMNS, read_metrics
 from cnnlab.runs.record import RunRecord
 from cnnlab.training.fit import fit, quiet_advice, score
@@ -145,7 +147,7 @@ def bugs_stand_out(began: Callable[[], bool]) -> Iterator[None]:
     except (ValueError, MisconfigurationException) as error:
         if began():
             raise RuntimeError(f"a bug in cnnlab, please report it: {error}") from error
-        raise ValueError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _device_name(trainer: Any) -> str:

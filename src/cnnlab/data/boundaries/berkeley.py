@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from cnnlab._choices import UsageError
+
 # Where the folder may start that people point at: the data, the unpacked archive, or what holds either.
 INSIDE = (".", "BSDS500", "data", "BSDS500/data", "BSR/BSDS500/data")
 SPLITS = ("train", "val", "test")
@@ -33,21 +35,21 @@ def photographs(root: Path, split: str) -> list[Photograph]:
     Raises ValueError, saying what was expected where, if that is not what lies there.
     """
     if split not in SPLITS:
-        raise ValueError(f"split: there is no {split!r}; there are: {', '.join(SPLITS)}")
+        raise UsageError(f"split: there is no {split!r}; there are: {', '.join(SPLITS)}")
     images, truths = (top / split for top in _tops(root, split))
     found = [path for path in _files(images) if path.suffix.lower() in IMAGES]
     if not found:
-        raise ValueError(f"{images} holds no images ({', '.join(IMAGES)}); {_about(_files(images))}")
+        raise UsageError(f"{images} holds no images ({', '.join(IMAGES)}); {_about(_files(images))}")
     lacking = [path.stem for path in found if not (truths / f"{path.stem}.mat").is_file()]
     if lacking:
-        raise ValueError(
+        raise UsageError(
             f"{truths}: no .mat for {len(lacking)} of the {len(found)} images in {images}: {_few(sorted(lacking))}"
         )
     pairs = [Photograph(path.stem, path, truths / f"{path.stem}.mat") for path in found]
     pairs.sort(key=lambda one: one.stem)
     twice = sorted({one.stem for one, other in pairwise(pairs) if one.stem == other.stem})
     if twice:
-        raise ValueError(f"{images}: more than one image is called {_few(twice)}")
+        raise UsageError(f"{images}: more than one image is called {_few(twice)}")
     return pairs
 
 
@@ -60,14 +62,14 @@ def read_boundaries(path: Path) -> np.ndarray:
     content = _read_mat(path)
     if "groundTruth" not in content:
         names = [name for name in content if not name.startswith("__")]
-        raise ValueError(f"{path} holds no boundaries: it has no groundTruth, but {_few(names) or 'nothing'}")
+        raise UsageError(f"{path} holds no boundaries: it has no groundTruth, but {_few(names) or 'nothing'}")
     drawings = [_boundaries(cell, path) for cell in np.asarray(content["groundTruth"], dtype=object).flat]
     if not drawings:
-        raise ValueError(f"{path} holds no boundaries: its groundTruth is empty")
+        raise UsageError(f"{path} holds no boundaries: its groundTruth is empty")
     sizes = sorted({drawing.shape for drawing in drawings})
     if len(sizes) > 1:
         told = " and ".join("x".join(map(str, size)) for size in sizes)
-        raise ValueError(f"{path}: its boundaries are of different sizes, {told} (height x width)")
+        raise UsageError(f"{path}: its boundaries are of different sizes, {told} (height x width)")
     return np.stack(drawings)
 
 
@@ -75,7 +77,7 @@ def _tops(root: Path, split: str) -> tuple[Path, Path]:
     """The folders `images` and `groundTruth` that hold the split."""
     root = Path(root).expanduser()
     if not root.is_dir():
-        raise ValueError(f"there is no folder {root}; expected one with images/{split} and groundTruth/{split}")
+        raise UsageError(f"there is no folder {root}; expected one with images/{split} and groundTruth/{split}")
     tops = [root / inside for inside in INSIDE]
     for top in tops:
         if (top / "images" / split).is_dir() and (top / "groundTruth" / split).is_dir():
@@ -83,8 +85,8 @@ def _tops(root: Path, split: str) -> tuple[Path, Path]:
     for top in tops:
         splits = [name for name in SPLITS if all((top / kind / name).is_dir() for kind in ("images", "groundTruth"))]
         if splits:
-            raise ValueError(f"split: there is no {split!r} in {top}; there are: {', '.join(splits)}")
-    raise ValueError(
+            raise UsageError(f"split: there is no {split!r} in {top}; there are: {', '.join(splits)}")
+    raise UsageError(
         f"{root} is not laid out as the Berkeley distribution: expected images/{split}/*.jpg and "
         f"groundTruth/{split}/*.mat in it, or in {', '.join(INSIDE[1:])} below it; {_about(sorted(root.iterdir()))}"
     )
@@ -99,21 +101,21 @@ def _read_mat(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+        raise UsageError(f"there is no file {path}")
     try:
         return loadmat(path, squeeze_me=False, struct_as_record=True)
     except Exception as error:  # scipy has many words for a broken file
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} is no readable .mat file: {reason}") from error
+        raise UsageError(f"{path} is no readable .mat file: {reason}") from error
 
 
 def _boundaries(cell: Any, path: Path) -> np.ndarray:
     names = getattr(getattr(cell, "dtype", None), "names", None) or ()
     if "Boundaries" not in names or not cell.size:
-        raise ValueError(f"{path} holds no boundaries: its groundTruth has {_few(list(names)) or 'no fields'}")
+        raise UsageError(f"{path} holds no boundaries: its groundTruth has {_few(list(names)) or 'no fields'}")
     drawing_HW = np.asarray(cell["Boundaries"].flat[0])
     if drawing_HW.ndim != 2 or drawing_HW.dtype.kind not in "buif" or not drawing_HW.size:
-        raise ValueError(f"{path}: its boundaries are no picture, but {drawing_HW.dtype} of shape {drawing_HW.shape}")
+        raise UsageError(f"{path}: its boundaries are no picture, but {drawing_HW.dtype} of shape {drawing_HW.shape}")
     return drawing_HW != 0
 
 

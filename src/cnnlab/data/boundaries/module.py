@@ -12,6 +12,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.data.boundaries.berkeley import Photograph, photographs, read_boundaries
 from cnnlab.data.boundaries.windows import Drawn, Windows, share_of
 from cnnlab.data.images.loader import EpochLoader
@@ -56,9 +57,9 @@ class BoundaryData(LightningDataModule):
             ("batch_size", batch_size, 1), ("passes", passes, 1), ("slack", slack, 0), ("held_out", held_out, 0),
         ):  # fmt: skip
             if value < least:
-                raise ValueError(f"data.{key}={value}: at least {least}")
+                raise UsageError(f"data.{key}={value}: at least {least}")
         if scored is not None and scored not in SCORED:
-            raise ValueError(f"data.scored={scored}: null, {', '.join(SCORED)}")
+            raise UsageError(f"data.scored={scored}: null, {', '.join(SCORED)}")
         self.name, self.seed, self.scored = name, seed, scored
         self._root, self._batch_size, self._passes = Path(root).expanduser(), batch_size, passes
         self._slack, self._held_out, self._crop = slack, held_out, crop
@@ -74,9 +75,9 @@ class BoundaryData(LightningDataModule):
             return
         found = photographs(self._root, "train")
         if self._held_out >= len(found):
-            raise ValueError(f"data.held_out={self._held_out}: there are {len(found)} photographs to train on")
+            raise UsageError(f"data.held_out={self._held_out}: there are {len(found)} photographs to train on")
         if self.scored == "held_out" and not self._held_out:
-            raise ValueError("data.scored=held_out: none is held out; give data.held_out=40, say")
+            raise UsageError("data.scored=held_out: none is held out; give data.held_out=40, say")
         # Whatever the seed: runs that are compared are compared on the same photographs.
         order = torch.randperm(len(found), generator=generator_for(0, Purpose.VALIDATION)).tolist()
         self._validation = [found[i] for i in sorted(order[: self._held_out])]
@@ -142,7 +143,7 @@ class BoundaryData(LightningDataModule):
         """
         smallest = min(min(one.image_CHW.shape[1:]) for one in self._train)
         if size > smallest:
-            raise ValueError(f"patches of {size} pixels: the smallest photograph has {smallest}")
+            raise UsageError(f"patches of {size} pixels: the smallest photograph has {smallest}")
         generator = generator_for(seed, Purpose.PATCHES)
         cut = Windows(size, (1, 1), flip=False, turn=False, light=0)
         chosen = torch.randint(len(self._train), (count,), generator=generator).tolist()
@@ -214,11 +215,11 @@ def read_photograph(one: Photograph) -> tuple[Tensor, np.ndarray]:
     try:
         pixels_HWC = decode(one.image)
     except Exception as error:  # Pillow has many words for a broken file
-        raise ValueError(f"{one.image} can't be read: {error}") from error
+        raise UsageError(f"{one.image} can't be read: {error}") from error
     boundaries_AHW = read_boundaries(one.truth)
     if boundaries_AHW.shape[1:] != pixels_HWC.shape[:2]:
         sizes = ["x".join(map(str, shape)) for shape in (boundaries_AHW.shape[1:], pixels_HWC.shape[:2])]
-        raise ValueError(f"{one.truth}: boundaries of {sizes[0]}, but {one.image.name} has {sizes[1]} pixels")
+        raise UsageError(f"{one.truth}: boundaries of {sizes[0]}, but {one.image.name} has {sizes[1]} pixels")
     image_CHW = torch.from_numpy(np.array(pixels_HWC)).permute(2, 0, 1)
     return image_CHW.expand(3, -1, -1).contiguous(), boundaries_AHW
 

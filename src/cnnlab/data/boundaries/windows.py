@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
@@ -53,11 +55,11 @@ class Windows:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ValueError(f"data.crop={self.size}: at least 1 pixel")
+            raise UsageError(f"data.crop={self.size}: at least 1 pixel")
         if len(self.scales) != 2 or not 0 < self.scales[0] <= self.scales[1]:
-            raise ValueError(f"data.scales={list(self.scales)}: [smallest, largest], above 0, such as [0.6, 1.4]")
+            raise UsageError(f"data.scales={list(self.scales)}: [smallest, largest], above 0, such as [0.6, 1.4]")
         if not 0 <= self.light < 1:
-            raise ValueError(f"data.light={self.light}: from 0 (off) to below 1")
+            raise UsageError(f"data.light={self.light}: from 0 (off) to below 1")
 
     def __call__(self, drawn: Drawn, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """image_CSS float32 in [0, 1] and share_1SS float32 in [0, 1]. Always as many draws, whatever is off."""

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.data.corruptions.blurs import defocus_blur, gaussian_blur, glass_blur, motion_blur, zoom_blur
 from cnnlab.data.corruptions.digital import dotted_line, jpeg, pixelate, quantize, stripe, zigzag
 from cnnlab.data.corruptions.draws import Draws
@@ -166,9 +167,9 @@ def corrupt(
     benchmark = benchmark or benchmark_for(channels)
     check(name, severity, channels, benchmark)
     if len(index_B) != batch:
-        raise ValueError(f"{batch} images but {len(index_B)} numbers of images")
+        raise UsageError(f"{batch} images but {len(index_B)} numbers of images")
     if not image_BCHW.is_floating_point():
-        raise ValueError(f"corrupt takes floats in [0, 1], got {image_BCHW.dtype}")
+        raise UsageError(f"corrupt takes floats in [0, 1], got {image_BCHW.dtype}")
     if severity == 0 or not batch:
         return image_BCHW
     parameters, side = CORRUPTIONS[name].at(severity, benchmark)
@@ -182,11 +183,11 @@ def check(name: str, severity: int, channels: int, benchmark: str) -> None:
     if name not in known:
         near = get_close_matches(name, known, 1)
         why = "it needs 3 channels; " if name in CORRUPTIONS else f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"no corruption {name!r} of images with {channels} channels: {why}known: {', '.join(known)}")
+        raise UsageError(f"no corruption {name!r} of images with {channels} channels: {why}known: {', '.join(known)}")
     if severity not in range(6):
-        raise ValueError(f"severity {severity!r}: a whole number from 0 (unchanged) to 5")
+        raise UsageError(f"severity {severity!r}: a whole number from 0 (unchanged) to 5")
     if benchmark not in SIDES:
-        raise ValueError(f"unknown benchmark {benchmark!r}; known: {', '.join(SIDES)}")
+        raise UsageError(f"unknown benchmark {benchmark!r}; known: {', '.join(SIDES)}")
 
 
 def corrupted_images(

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 
 def flip(image_BCHW: Tensor, chosen_B: Tensor) -> Tensor:
     """Mirror the chosen images (bool) left to right."""
@@ -93,7 +95,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name in ("shift", "rotation", "cutout"):
             if getattr(self, name) < 0:
-                raise ValueError(f"data.{name}={getattr(self, name)}: zero (off) or more")
+                raise UsageError(f"data.{name}={getattr(self, name)}: zero (off) or more")
 
     @property
     def is_on(self) -> bool:
@@ -104,9 +106,9 @@ class Augmentation:
         """Raises ValueError if a shift or a hole does not fit images of this size."""
         side = min(height, width)
         if self.shift >= side:
-            raise ValueError(f"data.shift={self.shift}: images are {height}x{width}, so at most {side - 1}")
+            raise UsageError(f"data.shift={self.shift}: images are {height}x{width}, so at most {side - 1}")
         if self.cutout > side:
-            raise ValueError(f"data.cutout={self.cutout}: images are {height}x{width}, so at most {side}")
+            raise UsageError(f"data.cutout={self.cutout}: images are {height}x{width}, so at most {side}")
 
     def __call__(self, image_BCHW: Tensor, generator: torch.Generator) -> Tensor:
         """Same shape, dtype and device. `generator` lives on the CPU, wherever the images are."""

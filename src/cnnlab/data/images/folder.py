@@ -17,6 +17,7 @@ from PIL import UnidentifiedImageError
 from rich.console import Console
 from rich.progress import Progress
 
+from cnnlab._choices import UsageError
 from cnnlab.data.images.images import FolderImages, Images, TensorImages
 from cnnlab.data.images.specs import unknown
 from cnnlab.data.photographs.decode import decode
@@ -72,16 +73,16 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         parent = folder.parent
         if not parent.is_dir():
-            raise ValueError(f"image_folder: there is no folder {parent.absolute()}; give data.root=FOLDER")
+            raise UsageError(f"image_folder: there is no folder {parent.absolute()}; give data.root=FOLDER")
         there = ", ".join(sorted((path.name for path in parent.iterdir()), key=natural)[:10]) or "nothing"
-        raise ValueError(
+        raise UsageError(
             f"image_folder: no {folder.name}/ in {parent.absolute()}, which holds {there}; "
             f"images are expected in {folder.name}/<class>/"
         )
     names = (path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     classes = tuple(sorted(names, key=natural))
     if not classes:
-        raise ValueError(f"image_folder: {folder.absolute()} has no class folders; expected <class>/<image>")
+        raise UsageError(f"image_folder: {folder.absolute()} has no class folders; expected <class>/<image>")
     return classes
 
 
@@ -94,14 +95,14 @@ def read_folder(folder: Path, options: FolderOptions, like: Images | None = None
     """
     classes = class_folders(folder)
     if like is None and len(classes) == 1:
-        raise ValueError(f"image_folder: only one class, {classes[0]!r}, in {folder.absolute()}; at least two")
+        raise UsageError(f"image_folder: only one class, {classes[0]!r}, in {folder.absolute()}; at least two")
     known = classes if like is None else like.class_names
     for name in classes:
         if name not in known:
-            raise ValueError(unknown(f"class in {folder.absolute()}:", name, known))
+            raise UsageError(unknown(f"class in {folder.absolute()}:", name, known))
     files = [(path, known.index(name)) for name in classes for path in image_files(folder / name)]
     if not files:
-        raise ValueError(f"image_folder: no images in {folder.absolute()}; looked for {' '.join(SUFFIXES)}")
+        raise UsageError(f"image_folder: no images in {folder.absolute()}; looked for {' '.join(SUFFIXES)}")
     size = options.image_size if like is None else like.shape[1:]
     natural_size = None if like is None or options.image_size else size
     channels = None if like is None else like.shape[0]
@@ -179,7 +180,7 @@ def _without_broken(broken: list[_Broken], folder: Path, options: FolderOptions)
     if broken and options.on_broken == "error":
         first = "\n".join(f"  {item.path}: {item.reason}" for item in broken[:10])
         more = f"\n  and {len(broken) - 10} more" if len(broken) > 10 else ""
-        raise ValueError(
+        raise UsageError(
             f"{len(broken)} broken image{'s' * (len(broken) > 1)} in {folder.absolute()}:\n{first}{more}\n"
             "mend or remove them, or leave them out with data.on_broken=skip"
         )
@@ -190,7 +191,7 @@ def _check_classes(found: list[_Found], needed: tuple[str, ...], known: tuple[st
     present = {item.label for item in found}
     empty = [name for name in needed if known.index(name) not in present]
     if empty or not found:
-        raise ValueError(
+        raise UsageError(
             f"image_folder: no readable images in {folder.absolute()} for class {', '.join(empty) or 'any'}; "
             f"looked for {' '.join(SUFFIXES)}"
         )
@@ -208,7 +209,7 @@ def _images(
     odd = [item for item in found if item.shape_HWC[:2] != wanted]
     if odd:
         height, width = odd[0].shape_HWC[:2]
-        raise ValueError(
+        raise UsageError(
             f"images differ in size: {wanted[0]}x{wanted[1]} (height x width) expected, but {odd[0].path} is "
             f"{height}x{width}, one of {len(odd)}; "
             f"data.image_size=[{wanted[0]},{wanted[1]}] scales and crops all"

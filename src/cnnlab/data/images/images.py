@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.data.photographs.decode import decode
 
 
@@ -112,7 +113,7 @@ def patches(images: Images, index_M: Tensor, size: int, count: int, generator: t
     """
     channels, height, width = images.shape
     if not 1 <= size <= min(height, width):
-        raise ValueError(f"patches of {size}x{size} from images of {height}x{width}: 1 to {min(height, width)}")
+        raise UsageError(f"patches of {size}x{size} from images of {height}x{width}: 1 to {min(height, width)}")
     chosen = index_M[torch.randint(len(index_M), (count,), generator=generator)]
     top = torch.randint(height - size + 1, (count,), generator=generator)
     left = torch.randint(width - size + 1, (count,), generator=generator)

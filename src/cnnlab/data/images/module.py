@@ -9,6 +9,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.data.images import images as image_sets
 from cnnlab.data.images import reading
 from cnnlab.data.images.augmentation import Augmentation
@@ -224,7 +225,7 @@ class ImageData(LightningDataModule):
     def test_dataloader(self) -> EpochLoader:
         """In order, all of them, not augmented. Raises ValueError if there is no test split."""
         if not self.has_test:
-            raise ValueError(f"image_folder: no test/ in {self._root.absolute()}, so there is nothing to test on")
+            raise UsageError(f"image_folder: no test/ in {self._root.absolute()}, so there is nothing to test on")
         return self._loader("test", self._eval_batch_size, training=False)
 
     def loader_of(self, images: TensorImages) -> EpochLoader:

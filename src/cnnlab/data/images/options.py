@@ -2,29 +2,30 @@
 
 from collections.abc import Sequence
 
+from cnnlab._choices import UsageError
 from cnnlab.data.images.specs import spec_of, unknown
 
 
 def check_set(name: str, root: str | None, flip: bool) -> None:
     if flip and not spec_of(name).mirrors:
-        raise ValueError(f"data.flip=true: a mirrored image of {name} is another character; use false")
+        raise UsageError(f"data.flip=true: a mirrored image of {name} is another character; use false")
     if name == "image_folder" and not root:
-        raise ValueError("image_folder: data.root=FOLDER is missing; a folder that holds train/<class>/*")
+        raise UsageError("image_folder: data.root=FOLDER is missing; a folder that holds train/<class>/*")
 
 
 def check_choices(in_memory: bool | str, on_broken: str) -> None:
     if in_memory not in ("auto", True, False):
-        raise ValueError(unknown("data.in_memory", in_memory, ("auto", "true", "false")))
+        raise UsageError(unknown("data.in_memory", in_memory, ("auto", "true", "false")))
     if on_broken not in ("error", "skip"):
-        raise ValueError(unknown("data.on_broken", on_broken, ("error", "skip")))
+        raise UsageError(unknown("data.on_broken", on_broken, ("error", "skip")))
 
 
 def check_counts(batch_size: int, eval_batch_size: int, workers: int | None) -> None:
     for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
         if value < 1:
-            raise ValueError(f"data.{key}={value}: at least 1")
+            raise UsageError(f"data.{key}={value}: at least 1")
     if workers is not None and workers < 0:
-        raise ValueError(f"data.workers={workers}: 0 or more, or null for one per core")
+        raise UsageError(f"data.workers={workers}: 0 or more, or null for one per core")
 
 
 def height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None:
@@ -32,5 +33,5 @@ def height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None
         return None
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise ValueError(f"data.image_size={size}: null, a number of pixels, or [height, width]")
+        raise UsageError(f"data.image_size={size}: null, a number of pixels, or [height, width]")
     return pair

@@ -10,6 +10,8 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 _MASK_64 = (1 << 64) - 1
 
 
@@ -65,7 +67,7 @@ class BatchOrder:
 
     def __post_init__(self) -> None:
         if len(self.index_N) < self.world_size:
-            raise ValueError(f"{len(self.index_N)} images cannot be shared by {self.world_size} processes")
+            raise UsageError(f"{len(self.index_N)} images cannot be shared by {self.world_size} processes")
 
     def __len__(self) -> int:
         """Batches per epoch and rank, at least one."""

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.data.images.images import TensorImages
 from cnnlab.data.images.order import Purpose
 from cnnlab.data.images.specs import SPECS, spec_of
@@ -22,7 +23,7 @@ def read_named(name: str, root: Path, test: bool, image_size: tuple[int, int] | 
     images = _digits(test) if name == "digits" else _torchvision(name, root, test)
     spec = SPECS[name]
     if images.shape != spec.shape or len(images.class_names) != spec.classes:
-        raise ValueError(
+        raise UsageError(
             f"{name}: expected {spec.classes} classes of images {spec.shape}, but the files in "
             f"{(root / spec.folder).absolute()} hold {len(images.class_names)} classes of {images.shape}"
         )
@@ -43,7 +44,7 @@ def download(name: str, root: Path) -> None:
         _dataset(name, root, test=False, download=True)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
+        raise UsageError(
             f"{name}: the download to {(root / spec.folder).absolute()} failed: {reason}. "
             f"Without a network, copy the files to that folder from a machine that has them"
         ) from error
@@ -83,11 +84,11 @@ def _torchvision(name: str, root: Path, test: bool) -> TensorImages:
     except Exception as error:  # torchvision raises RuntimeError, ValueError, AssertionError, EOFError, ...
         if where.exists():
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ValueError(
+            raise UsageError(
                 f"{name}: the files in {where} cannot be read ({reason}); remove that folder and download "
                 "them again with data.download=true, or look elsewhere with data.root=FOLDER"
             ) from error
-        raise ValueError(
+        raise UsageError(
             f"{name}: looked for its files in {where}, which is not there; "
             "data.download=true downloads them, data.root=FOLDER looks elsewhere"
         ) from error

@@ -6,6 +6,8 @@ Normalisation is not in the table: it is measured on the training images when a 
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from cnnlab._choices import UsageError
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -52,11 +54,11 @@ def spec_of(name: str) -> DataSpec:
     (1, 28, 28)
     >>> spec_of("mnits")
     Traceback (most recent call last):
-    ValueError: unknown data set 'mnits'; did you mean 'mnist'? known: digits, mnist, ...
+    cnnlab.UsageError: unknown data set 'mnits'; did you mean 'mnist'? known: digits, mnist, ...
     """
     if name in SPECS:
         return SPECS[name]
-    raise ValueError(unknown("data set", name, SPECS))
+    raise UsageError(unknown("data set", name, SPECS))
 
 
 def unknown(what: str, given: object, known: object) -> str:

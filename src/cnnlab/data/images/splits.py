@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.data.images.order import Purpose, generator_for
 
 DIGITS_TEST_FRACTION = 0.2
@@ -36,13 +37,13 @@ def validation_split(
     would be empty.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"data.validation={fraction}: a fraction between 0 and 1, both excluded")
+        raise UsageError(f"data.validation={fraction}: a fraction between 0 and 1, both excluded")
     count_K = torch.bincount(label_N).tolist()
     share_K = proportional(count_K, round(fraction * len(label_N)))
     share_K = [min(share, max(count - 1, 0)) for share, count in zip(share_K, count_K, strict=True)]
     cut_N = _drawn(label_N, share_K, seed, purpose)
     if len(cut_N) == 0:
-        raise ValueError(
+        raise UsageError(
             f"data.validation={fraction} of {len(label_N)} training images leaves none to validate with; "
             "give a larger fraction or more images"
         )
@@ -59,7 +60,7 @@ def stratified_subset(label_N: Tensor, size: int, seed: int) -> Tensor:
     count_K = torch.bincount(label_N).tolist()
     classes = sum(count > 0 for count in count_K)
     if not isinstance(size, int) or not classes <= size <= len(label_N):
-        raise ValueError(
+        raise UsageError(
             f"data.train_size={size}: {len(label_N)} training images are there (validation set aside) "
             f"in {classes} classes, so a whole number from {classes} to {len(label_N)}"
         )

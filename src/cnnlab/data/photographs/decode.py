@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from cnnlab._choices import UsageError
+
 MOST_PIXELS = 2**29  # 32768 x 16384: a larger picture is refused before it is unpacked
 _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"}
 _SEE_THROUGH = {"LA", "La", "PA", "RGBA", "RGBa"}
@@ -106,13 +108,13 @@ def _check_size(opened: Image.Image) -> None:
     width, height = opened.size
     if width * height > MOST_PIXELS:
         million = f"{width * height / 1e6:.0f} million pixels, more than {MOST_PIXELS / 1e6:.0f} million"
-        raise ValueError(f"{width} x {height} are {million}; cut it into parts")
+        raise UsageError(f"{width} x {height} are {million}; cut it into parts")
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Mode L for grey, RGB for everything else."""
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no fixed range; save it with 8 or 16 bits")
+        raise UsageError("floating-point pixels have no fixed range; save it with 8 or 16 bits")
     if image.mode.startswith("I"):
         # 65535 = 255 * 257: white stays white.
         return Image.fromarray(((_sixteen_bits(image).astype(np.int64) + 128) // 257).astype(np.uint8))
@@ -127,7 +129,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _sixteen_bits(image: Image.Image) -> np.ndarray:
     value_HW = np.asarray(image)
     if value_HW.size and (value_HW.min() < 0 or value_HW.max() > 65535):
-        raise ValueError("pixels outside 0 .. 65535 have no fixed range; save it with 8 or 16 bits")
+        raise UsageError("pixels outside 0 .. 65535 have no fixed range; save it with 8 or 16 bits")
     return value_HW.astype(np.uint16)
 
 

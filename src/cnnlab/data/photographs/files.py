@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnlab.cli.check import nearest
+from cnnlab._choices import UsageError, nearest
 from cnnlab.data.images.folder import SUFFIXES, natural
 
 RESULTS = "edges.json"  # marks a folder of results, which is never read as photographs
@@ -29,19 +29,19 @@ def photographs(given: Any, output: Path) -> list[Photograph]:
     Raises ValueError if there is no such file or folder, or no image in it, or `output` is the folder itself.
     """
     if not isinstance(given, str) or not given.strip():
-        raise ValueError(f"input={given}: the path of a photograph, or of a folder with photographs")
+        raise UsageError(f"input={given}: the path of a photograph, or of a folder with photographs")
     path = Path(given).expanduser()
     if path.is_file():
         return [Photograph(path, Path(path.stem))]
     if not path.is_dir():
-        raise ValueError(f"input: there is no file or folder {path}{_there_is(path)}")
+        raise UsageError(f"input: there is no file or folder {path}{_there_is(path)}")
     if path.resolve() == output.resolve():
-        raise ValueError(f"output: {output} is the folder of the photographs; name another, such as {path / 'edges'}")
+        raise UsageError(f"output: {output} is the folder of the photographs; name another, such as {path / 'edges'}")
     if (path / RESULTS).is_file():
-        raise ValueError(f"input: {path} holds results of this program ({RESULTS}), not photographs")
+        raise UsageError(f"input: {path} holds results of this program ({RESULTS}), not photographs")
     files = [file.relative_to(path) for file in _image_files(path, output.resolve())]
     if not files:
-        raise ValueError(f"input: no images in {path}, which holds {_inside(path)}; looked for {' '.join(SUFFIXES)}")
+        raise UsageError(f"input: no images in {path}, which holds {_inside(path)}; looked for {' '.join(SUFFIXES)}")
     return [Photograph(path / file, name) for file, name in zip(files, _names(files), strict=True)]
 
 
@@ -69,7 +69,7 @@ def _names(files: list[Path]) -> list[Path]:
     for file, name in zip(files, names, strict=True):
         other = owner.setdefault(_key(name), file)
         if other != file:
-            raise ValueError(
+            raise UsageError(
                 f"input: the results of {other} and {file} would have one name, {name}; rename one of them"
             )
     return names

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.benchmark.counts import Counts, stacked
 from cnnlab.edges.benchmark.scores import average_precision, best_f, own_best, precision_recall, recall_at_half
 
@@ -28,7 +29,7 @@ def resampled(counts: Sequence[Counts], draws_BI: np.ndarray) -> dict[str, np.nd
     """
     counts_I4T = stacked(counts)
     if draws_BI.shape[1:] != (len(counts_I4T),):
-        raise ValueError(f"draws of {draws_BI.shape[1:]} images for counts of {len(counts_I4T)}")
+        raise UsageError(f"draws of {draws_BI.shape[1:]} images for counts of {len(counts_I4T)}")
     parts = [_scores(counts_I4T, part) for part in np.split(draws_BI, range(AT_ONCE, len(draws_BI), AT_ONCE))]
     return {name: np.concatenate([part[name] for part in parts]) for name in SCORES}
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cnnlab._files import write_text
 from cnnlab.edges.benchmark.evaluation import Counts, evaluate_map, evaluate_people
-from cnnlab.runs.record import write_text
 
 RULES = "1"  # to be raised when the same prediction gets other counts
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from cnnlab._choices import UsageError
+
 
 @dataclass(frozen=True, eq=False)
 class Counts:
@@ -24,13 +26,13 @@ class Counts:
         """Raises ValueError if these are no counts: other names, lengths or values."""
         names = [field.name for field in fields(cls)]
         if not isinstance(plain, dict) or sorted(plain) != sorted(names):
-            raise ValueError(f"no counts: expected {', '.join(names)}")
+            raise UsageError(f"no counts: expected {', '.join(names)}")
         columns = [np.array(plain[name]) for name in names]
         if any(column.ndim != 1 or column.dtype.kind != "i" or len(column) != len(columns[0]) for column in columns):
-            raise ValueError("no counts: expected lists of whole numbers of one length")
+            raise UsageError("no counts: expected lists of whole numbers of one length")
         hits_T, predicted_T, found_T, drawn_T = columns
         if (hits_T > predicted_T).any() or (found_T > drawn_T).any() or min(map(np.min, columns), default=0) < 0:
-            raise ValueError("no counts: more pixels have partners than there are")
+            raise UsageError("no counts: more pixels have partners than there are")
         return cls(*columns)
 
 
@@ -41,5 +43,5 @@ def stacked(counts: Sequence[Counts]) -> np.ndarray:
     """
     lengths = sorted({len(one.hits_T) for one in counts})
     if len(lengths) != 1:
-        raise ValueError(f"counts of images at the same thresholds are wanted; got {lengths or 'no image'}")
+        raise UsageError(f"counts of images at the same thresholds are wanted; got {lengths or 'no image'}")
     return np.stack([[one.hits_T, one.predicted_T, one.found_T, one.drawn_T] for one in counts])

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.benchmark.counts import Counts
 from cnnlab.edges.benchmark.matching import Drawing, matched, prepare
 from cnnlab.edges.benchmark.scores import Scores, summarise
@@ -52,7 +53,7 @@ def evaluate_people(boundaries_AHW: np.ndarray, tolerance: float = TOLERANCE) ->
     Returns counts at one threshold, summed over the annotators. Raises ValueError for fewer than two.
     """
     if len(boundaries_AHW) < 2:
-        raise ValueError(f"annotators can be compared where there are at least two; got {len(boundaries_AHW)}")
+        raise UsageError(f"annotators can be compared where there are at least two; got {len(boundaries_AHW)}")
     drawings = [prepare(drawn_HW, tolerance * math.hypot(*drawn_HW.shape)) for drawn_HW in boundaries_AHW]
     total = np.zeros(4, dtype=np.int64)
     for one, drawn_HW in enumerate(boundaries_AHW):
@@ -77,11 +78,11 @@ def count(predicted_HW: np.ndarray, drawings: list[Drawing], thin: bool) -> tupl
 
 def _check(strength_HW: np.ndarray, boundaries_AHW: np.ndarray, thresholds: int) -> None:
     if boundaries_AHW.ndim != 3 or boundaries_AHW.dtype != bool or not len(boundaries_AHW):
-        raise ValueError(f"drawings are (A, H, W) bool; got {boundaries_AHW.dtype} of shape {boundaries_AHW.shape}")
+        raise UsageError(f"drawings are (A, H, W) bool; got {boundaries_AHW.dtype} of shape {boundaries_AHW.shape}")
     if strength_HW.shape != boundaries_AHW.shape[1:]:
         sizes = ("x".join(map(str, shape)) for shape in (strength_HW.shape, boundaries_AHW.shape[1:]))
-        raise ValueError("the prediction is {}, the drawings are {} (height x width)".format(*sizes))
+        raise UsageError("the prediction is {}, the drawings are {} (height x width)".format(*sizes))
     if not ((strength_HW >= 0) & (strength_HW <= 1)).all():  # NaN is neither
-        raise ValueError(f"strengths lie in [0, 1]; got {strength_HW.min():g} to {strength_HW.max():g}")
+        raise UsageError(f"strengths lie in [0, 1]; got {strength_HW.min():g} to {strength_HW.max():g}")
     if thresholds < 1:
-        raise ValueError(f"thresholds={thresholds}: 1 or more")
+        raise UsageError(f"thresholds={thresholds}: 1 or more")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnlab._choices import UsageError
 from cnnlab._compiled import compiled
 
 UNITS = 1000  # of the whole-number costs, to the pixel: sums are exact and ties are ties
@@ -41,7 +42,7 @@ def prepare(drawn_HW: np.ndarray, distance: float) -> Drawing:
     """
     _check(drawn_HW)
     if not 0 <= distance < math.inf:
-        raise ValueError(f"distance={distance}: pixels, 0 or more")
+        raise UsageError(f"distance={distance}: pixels, 0 or more")
     margin = int(distance)
     offsets, costs = disc(distance)
     padded_HW = np.pad(drawn_HW, margin)
@@ -62,7 +63,7 @@ def matched(predicted_HW: np.ndarray, drawing: Drawing) -> tuple[np.ndarray, np.
     """
     _check(predicted_HW)
     if predicted_HW.shape != drawing.shape:
-        raise ValueError(f"maps to match are of one size; got {predicted_HW.shape} and {drawing.shape}")
+        raise UsageError(f"maps to match are of one size; got {predicted_HW.shape} and {drawing.shape}")
     padded_HW = np.pad(predicted_HW, drawing.margin)
     # What lies near to no drawn pixel has no part in it.
     places = np.flatnonzero(padded_HW.reshape(-1) & drawing.near_P)
@@ -85,7 +86,7 @@ def disc(distance: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _check(map_HW: np.ndarray) -> None:
     if map_HW.ndim != 2 or map_HW.dtype != bool:
-        raise ValueError(f"a map to match is (H, W) and bool; got {map_HW.dtype} of shape {map_HW.shape}")
+        raise UsageError(f"a map to match is (H, W) and bool; got {map_HW.dtype} of shape {map_HW.shape}")
 
 
 @compiled

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from cnnlab._files import write_text
 from cnnlab._tables import print_runs, write_csv
 from cnnlab.edges.benchmark.bootstrap import SCORES, interval
 from cnnlab.edges.benchmark.curves import Curve, precision_recall
 from cnnlab.edges.benchmark.published import PUBLISHED
 from cnnlab.edges.benchmark.scores import Point, Scores, f_measure
 from cnnlab.runs.figures import save
-from cnnlab.runs.record import write_text
 
 
 @dataclass(frozen=True, eq=False)

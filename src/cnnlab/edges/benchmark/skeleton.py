@@ -6,6 +6,7 @@ which all pixels that fulfil its conditions go at once, until none goes. This is
 
 import numpy as np
 
+from cnnlab._choices import UsageError
 from cnnlab._compiled import compiled
 
 # The neighbours x1 ... x8, from east, against the clock; bit i of a neighbourhood is neighbour i.
@@ -18,7 +19,7 @@ def thinned(map_HW: np.ndarray) -> np.ndarray:
     Raises ValueError unless the map is two-dimensional and bool.
     """
     if map_HW.ndim != 2 or map_HW.dtype != bool:
-        raise ValueError(f"a map to thin is (H, W) and bool; got {map_HW.dtype} of shape {map_HW.shape}")
+        raise UsageError(f"a map to thin is (H, W) and bool; got {map_HW.dtype} of shape {map_HW.shape}")
     padded = np.pad(map_HW, 1).astype(np.uint8)
     steps = np.array([dy * padded.shape[1] + dx for dy, dx in OFFSETS], dtype=np.int64)
     _thin(padded.reshape(-1), steps, GOES_2N)

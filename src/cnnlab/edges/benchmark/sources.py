@@ -9,6 +9,7 @@ import numpy as np
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.check import check
 from cnnlab.data.boundaries.berkeley import Photograph
 from cnnlab.data.photographs.decode import decode_deep
@@ -37,7 +38,7 @@ def sources_of(
     folders = [Path(text).expanduser() for text in _listed(config.predictions)]
     alone = config.get("detector")
     if alone is None and not named and not folders:
-        raise ValueError("give detector=NAME, 'detectors=[NAME,NAME]', predictions=FOLDER or 'predictions=[A,B]'")
+        raise UsageError("give detector=NAME, 'detectors=[NAME,NAME]', predictions=FOLDER or 'predictions=[A,B]'")
     for folder in folders:
         check_predictions(folder, photographs, sizes)
     chosen = [] if alone is None else [(_choice(), alone)]
@@ -50,7 +51,7 @@ def sources_of(
     names = [source.name for source in sources]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"asked for more than once: {', '.join(twice)}")
+        raise UsageError(f"asked for more than once: {', '.join(twice)}")
     return sources
 
 
@@ -97,9 +98,9 @@ def read_map(path: Path) -> np.ndarray:
     try:
         pixels_HWC = decode_deep(path)
     except Exception as error:  # Pillow raises many kinds on broken files
-        raise ValueError(_reason(path, error)) from error
+        raise UsageError(_reason(path, error)) from error
     if (pixels_HWC != pixels_HWC[:, :, :1]).any():
-        raise ValueError("in colour: a map is grey")
+        raise UsageError("in colour: a map is grey")
     return pixels_HWC[:, :, 0] / float(np.iinfo(pixels_HWC.dtype).max)
 
 
@@ -113,20 +114,20 @@ def check_predictions(folder: Path, photographs: Iterable[Photograph], sizes: di
     """Raises ValueError unless the folder has a readable map of the right size for each photograph: before anything
     is counted, since that takes minutes."""
     if not folder.is_dir():
-        raise ValueError(f"predictions: there is no folder {folder}")
+        raise UsageError(f"predictions: there is no folder {folder}")
     paths = [folder / f"{one.stem}.png" for one in photographs]
     lacking = [path.name for path in paths if not path.is_file()]
     if lacking:
         there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         holds = f"it holds {', '.join(there[:LISTED])}{_more(there)}" if there else "it is empty"
-        raise ValueError(
+        raise UsageError(
             f"predictions: {folder} lacks {len(lacking)} of {len(paths)} maps: "
             f"{', '.join(lacking[:LISTED])}{_more(lacking)}; {holds}"
         )
     problems = [f"{path}: {problem}" for path in paths if (problem := _problem(path, sizes[path.stem]))]
     if problems:
         listed = "\n  ".join(problems[:LISTED])
-        raise ValueError(f"predictions: {len(problems)} of {len(paths)} can't be used:\n  {listed}{_more(problems)}")
+        raise UsageError(f"predictions: {len(problems)} of {len(paths)} can't be used:\n  {listed}{_more(problems)}")
 
 
 def _more(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from math import acos, asin, degrees
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.analysis.properties import checked
 
 SHARE = 0.9  # of the initial energy, held by the subspace that is followed
@@ -44,9 +45,9 @@ def drift(snapshots: dict[int, Tensor], share: float = SHARE) -> list[Drift]:
     """
     if not snapshots or len({tuple(kernels.shape) for kernels in snapshots.values()}) != 1:
         shapes = sorted({tuple(kernels.shape) for kernels in snapshots.values()})
-        raise ValueError(f"drift needs snapshots of one shape, got {shapes or 'none'}")
+        raise UsageError(f"drift needs snapshots of one shape, got {shapes or 'none'}")
     if not 0 < share <= 1:
-        raise ValueError(f"share must be above 0 and at most 1, got {share!r}")
+        raise UsageError(f"share must be above 0 and at most 1, got {share!r}")
     weights_KD = {epoch: checked(snapshots[epoch]).flatten(1) for epoch in sorted(snapshots)}
     first_KD = weights_KD[min(weights_KD)]
     dimension = _dimension(first_KD, share)

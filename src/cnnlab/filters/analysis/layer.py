@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.analysis.properties import checked
 
 DEAD = 0.01  # of the largest norm
@@ -80,7 +81,7 @@ def pairs(kernels_KChw: Tensor, least: float = ALIKE) -> tuple[tuple[Pair, ...],
     2016). Dead kernels (see `dead`) have no direction worth comparing and are left out.
     """
     if not 0 < least <= 1:
-        raise ValueError(f"least must be a cosine above 0 and at most 1, got {least!r}")
+        raise UsageError(f"least must be a cosine above 0 and at most 1, got {least!r}")
     cosine_KK = _cosines(kernels_KChw)
     gone = list(dead(kernels_KChw))
     cosine_KK[gone], cosine_KK[:, gone] = 0, 0

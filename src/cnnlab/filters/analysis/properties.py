@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.analysis.spectrum import RESOLUTION, spectrum, tunings
 from cnnlab.filters.threads import one_thread
 
@@ -89,11 +90,11 @@ def principal_maps(kernels_KChw: Tensor) -> tuple[Tensor, Tensor]:
 def checked(kernels_KChw: Tensor) -> Tensor:
     """The kernels detached, float64, on the CPU; ValueError if they are not finite (K, C, h, w)."""
     if kernels_KChw.ndim != 4 or 0 in kernels_KChw.shape:
-        raise ValueError(f"kernels must be (K, C, h, w) and not empty, got {tuple(kernels_KChw.shape)}")
+        raise UsageError(f"kernels must be (K, C, h, w) and not empty, got {tuple(kernels_KChw.shape)}")
     kernels_KChw = kernels_KChw.detach().to("cpu", torch.float64)
     if not kernels_KChw.isfinite().all():
         bad = (~kernels_KChw.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist()
-        raise ValueError(f"kernels must be finite, these are not: {', '.join(map(str, bad[:8]))}")
+        raise UsageError(f"kernels must be finite, these are not: {', '.join(map(str, bad[:8]))}")
     return kernels_KChw
 
 

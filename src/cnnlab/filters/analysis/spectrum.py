@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 RESOLUTION = 65  # odd: zero has a middle, and no sample lies on the Nyquist frequency, whose sign is undefined
 SELECTIVE = 0.05  # a kernel less selective than this has no preferred orientation
 FLAT = 1e-6  # spectra whose relative range is smaller, and peaks whose relative heights differ less, are the same
@@ -32,7 +34,7 @@ class Tuning(NamedTuple):
 def frequencies(resolution: int = RESOLUTION) -> Tensor:
     """(R,) float64, ascending, 0 in the middle: the axes of `spectrum`."""
     if type(resolution) is not int or resolution < 3 or resolution % 2 == 0:
-        raise ValueError(f"resolution must be an odd integer of at least 3, got {resolution!r}")
+        raise UsageError(f"resolution must be an odd integer of at least 3, got {resolution!r}")
     return (torch.arange(resolution, dtype=torch.float64) - resolution // 2) / resolution
 
 
@@ -44,7 +46,7 @@ def spectrum(kernels_KChw: Tensor, resolution: int = RESOLUTION) -> Tensor:
     """
     axis_R = frequencies(resolution)
     if resolution < max(kernels_KChw.shape[-2:]):
-        raise ValueError(f"resolution {resolution} is smaller than the kernel, {tuple(kernels_KChw.shape[-2:])}")
+        raise UsageError(f"resolution {resolution} is smaller than the kernel, {tuple(kernels_KChw.shape[-2:])}")
     height, width = kernels_KChw.shape[-2:]
     down_Rh, across_Rw = (_waves(axis_R, side) for side in (height, width))
     step = max(1, _AT_ONCE // (kernels_KChw.shape[1] * resolution**2))

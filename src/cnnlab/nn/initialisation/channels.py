@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnnlab._choices import check_choice
+from cnnlab._choices import UsageError, check_choice
 
 CHANNEL_RULES = ("luminance", "each", "opponent")
 
@@ -54,7 +54,7 @@ def channel_mix(rule: str, in_channels: int) -> ChannelMix:
     """
     check_choice("channel rule", rule, CHANNEL_RULES)
     if in_channels < 1:
-        raise ValueError(f"in_channels must be at least 1, got {in_channels}")
+        raise UsageError(f"in_channels must be at least 1, got {in_channels}")
     if rule == "each":
         return ChannelMix(
             tuple(f"channel_{c}" for c in range(in_channels)), torch.eye(in_channels, dtype=torch.float64)
@@ -63,7 +63,7 @@ def channel_mix(rule: str, in_channels: int) -> ChannelMix:
     rows = {"luminance": LUMA if in_channels == 3 else mean}
     if rule == "opponent":
         if in_channels != 3:
-            raise ValueError(
+            raise UsageError(
                 f"channel rule 'opponent' needs 3 channels (red, green, blue), got {in_channels}; "
                 "valid for any number: luminance, each"
             )

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.initialisation.channels import ChannelMix
 from cnnlab.nn.initialisation.resizing import embed, resample, rotate, size_text
@@ -39,12 +40,12 @@ def candidates(
     fitted_K1hw = (embed if fit == "embed" else resample)(bank.kernels, size)
     base = _spread(bank, mix, fitted_K1hw, "none")
     if len(base) > outputs and surplus == "error":
-        raise ValueError(
+        raise UsageError(
             f"{len(base)} filters ({len(bank.names)} kernels on {', '.join(mix.names)}) for {outputs} "
             "outputs per group; take a smaller bank, or surplus='first' to write the first ones"
         )
     if len(base) < outputs and fill == "error":
-        raise ValueError(
+        raise UsageError(
             f"only {len(base)} filters for {outputs} outputs per group; "
             f"to fill the rest choose one of: {', '.join(FILLS[:-1])}"
         )

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 LAW = 0.1  # a moment above this fraction of the sum of its absolute terms is a law of the kernel
 TINY = 1e-30  # keeps 0 / 0 at 0
 
@@ -27,7 +29,7 @@ def embed(kernel_K1hw: Tensor, size: tuple[int, int]) -> Tensor:
     """
     given = tuple(kernel_K1hw.shape[-2:])
     if given[0] > size[0] or given[1] > size[1]:
-        raise ValueError(
+        raise UsageError(
             f"a kernel of {size_text(given)} does not fit into a convolution of {size_text(size)}; "
             "use fit='resample', a smaller bank, or a larger convolution"
         )

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab._choices import check_choice
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.initialisation.channels import channel_mix
 from cnnlab.nn.initialisation.fills import FILLS, FITS, SURPLUS, Candidate, candidates, random_candidate
@@ -95,7 +95,7 @@ def _plan_groups(
 ) -> tuple[list[list[Candidate]], list[Candidate]]:
     """For each group one candidate per output; and the candidates left out."""
     if not isinstance(conv, nn.Conv2d):
-        raise ValueError(f"a bank is written into an nn.Conv2d, got {type(conv).__name__}")
+        raise UsageError(f"a bank is written into an nn.Conv2d, got {type(conv).__name__}")
     for what, valid in {"fill": FILLS, "fit": FITS, "gain": GAINS, "surplus": SURPLUS}.items():
         check_choice(what, given[what], valid)
     in_channels, outputs = conv.in_channels // conv.groups, conv.out_channels // conv.groups
@@ -121,7 +121,7 @@ def _gains(conv: nn.Conv2d, weight_OChw: Tensor, gain: str, patches_NChw: Tensor
         wanted = KAIMING_NORM if gain == "kaiming" else float(before_OChw.square().sum() / len(before_OChw)) ** 0.5
     silent = (size_O <= 1e-12).nonzero().flatten().tolist()
     if silent:
-        raise ValueError(
+        raise UsageError(
             f"gain={gain!r} cannot scale filters without any answer, outputs {silent}; "
             "take other kernels or patches, or gain='keep'"
         )
@@ -131,11 +131,11 @@ def _gains(conv: nn.Conv2d, weight_OChw: Tensor, gain: str, patches_NChw: Tensor
 def _response_deviation(conv: nn.Conv2d, weight_OChw: Tensor, patches_NChw: Tensor | None) -> Tensor:
     """(O,): standard deviation of the responses over patches and positions, no padding, stride 1."""
     if patches_NChw is None:
-        raise ValueError("gain='response' needs patches_NChw; without patches choose kaiming, layer or keep")
+        raise UsageError("gain='response' needs patches_NChw; without patches choose kaiming, layer or keep")
     needed = [d * (n - 1) + 1 for d, n in zip(conv.dilation, conv.kernel_size, strict=True)]
     N_C_h_w = tuple(patches_NChw.shape)
     if len(N_C_h_w) != 4 or N_C_h_w[1] != conv.in_channels or N_C_h_w[2] < needed[0] or N_C_h_w[3] < needed[1]:
-        raise ValueError(f"patches_NChw must be (N, {conv.in_channels}, >= {needed[0]}, >= {needed[1]}), got {N_C_h_w}")
+        raise UsageError(f"patches_NChw must be (N, {conv.in_channels}, >= {needed[0]}, >= {needed[1]}), got {N_C_h_w}")
     patches_NChw = patches_NChw.to(weight_OChw)
     response_NOhw = F.conv2d(patches_NChw, weight_OChw, dilation=conv.dilation, groups=conv.groups)
     return response_NOhw.std(dim=(0, 2, 3), correction=0)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.benchmark.judging import examples
 from cnnlab.report.sections.predictions import PICTURES, Chosen, as_uri
 
@@ -18,7 +19,7 @@ def drawings(network: nn.Module, data: Any) -> dict[str, Any]:
     """
     found = examples(network, data, torch.device("cpu"), PICTURES)
     if not found:
-        raise ValueError("the run is scored on no photographs (data.scored=null)")
+        raise UsageError("the run is scored on no photographs (data.scored=null)")
     rows = [
         {
             "stem": one.stem,

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
+
 MISTAKES = 24  # shown
 PICTURES = 6  # images to draw receptive fields on
 SMALL = 64  # pixels; larger pictures are stored as JPEG
@@ -89,7 +91,7 @@ def chosen_images(data: Any, split: str) -> Chosen:
             continue
         break
     if not found:
-        raise ValueError("the run has no images to draw on")
+        raise UsageError("the run has no images to draw on")
     labels = sorted(found)
     pictures = [picture(found[label], data) for label in labels]
     return Chosen(torch.stack([found[k] for k in labels]), pictures, [data.class_names[k] for k in labels])

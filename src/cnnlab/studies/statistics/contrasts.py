@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
+from cnnlab._choices import UsageError
 from cnnlab.studies.statistics.paired import Difference, holm, paired_difference, smallest_p
 
 Row = Mapping[str, Any]
@@ -46,7 +47,7 @@ def contrasts(
         if isinstance(value, int | float) and isfinite(value):
             seeds = cells.setdefault((row["arm"], _place(row, conditions)), {})
             if row["seed"] in seeds:
-                raise ValueError(f"two runs of {row['arm']!r}, seed {row['seed']}, at {_place(row, conditions)}")
+                raise UsageError(f"two runs of {row['arm']!r}, seed {row['seed']}, at {_place(row, conditions)}")
             seeds[row["seed"]] = factor * value
     found = []
     for place in places:
@@ -85,4 +86,4 @@ def _check(rows: Sequence[Row], pairs: Sequence[tuple[str, str]], quantity: str,
             if name not in known:
                 near = get_close_matches(name, known, 1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
-                raise ValueError(f"no {kind} {name!r} in the study: {hint}known: {', '.join(map(str, known))}")
+                raise UsageError(f"no {kind} {name!r} in the study: {hint}known: {', '.join(map(str, known))}")

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, stats
 
+from cnnlab._choices import UsageError
+
 
 @dataclass(frozen=True)
 class Reached:
@@ -74,7 +76,7 @@ def survival(reached_S: Sequence[Reached], horizon: float | None = None) -> Surv
     ValueError for no runs.
     """
     if not reached_S:
-        raise ValueError("no runs")
+        raise UsageError("no runs")
     step_S = np.array([one.step for one in reached_S])
     censored_S = np.array([one.censored for one in reached_S])
     horizon = float(step_S.max()) if horizon is None else float(horizon)
@@ -96,7 +98,7 @@ def race(a_S: Sequence[Reached], b_S: Sequence[Reached]) -> Race:
     ValueError for different numbers of seeds.
     """
     if len(a_S) != len(b_S):
-        raise ValueError(f"paired arms need equally many seeds, got {len(a_S)} and {len(b_S)}")
+        raise UsageError(f"paired arms need equally many seeds, got {len(a_S)} and {len(b_S)}")
     sooner = sum(_before(a, b) for a, b in zip(a_S, b_S, strict=True))
     later = sum(_before(b, a) for a, b in zip(a_S, b_S, strict=True))
     decided = sooner + later
@@ -111,7 +113,7 @@ def restricted(reached_S: Sequence[Reached], horizon: float) -> list[float]:
     """
     stopped = [number for number, one in enumerate(reached_S) if one.censored and one.step < horizon]
     if stopped:
-        raise ValueError(f"the runs {stopped} were stopped before step {horizon:g}: choose an earlier horizon")
+        raise UsageError(f"the runs {stopped} were stopped before step {horizon:g}: choose an earlier horizon")
     return [min(one.step, horizon) for one in reached_S]
 
 
@@ -125,9 +127,9 @@ def _before(first: Reached, second: Reached) -> bool:
 def _curve(steps: ArrayLike, values: ArrayLike, fewest: int) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
     if x.ndim != 1 or x.shape != y.shape or len(x) < fewest:
-        raise ValueError(f"a curve needs {fewest} or more steps, one value each; got shapes {x.shape} and {y.shape}")
+        raise UsageError(f"a curve needs {fewest} or more steps, one value each; got shapes {x.shape} and {y.shape}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("a curve with a step or a value that is not finite")
+        raise UsageError("a curve with a step or a value that is not finite")
     if x[0] < 0 or (np.diff(x) <= 0).any():
-        raise ValueError("the steps of a curve must grow, from 0 or above")
+        raise UsageError("the steps of a curve must grow, from 0 or above")
     return x, y

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from cnnlab._choices import UsageError
+
 RESAMPLES = 9999
 EXACT = 20  # seeds up to which all 2^n signs are tried
 FEWEST = 8  # seeds from which on intervals come from resampling; see `_interval`
@@ -53,7 +55,7 @@ def paired_difference(
     """
     difference_S = _differences(a_S, b_S)
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
+        raise UsageError(f"confidence must be between 0 and 1, got {confidence!r}")
     n = len(difference_S)
     low, high, method = _interval(difference_S, confidence, seed, resamples)
     spread = float(difference_S.std(ddof=1)) if n > 1 else nan
@@ -111,10 +113,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _differences(a_S: ArrayLike, b_S: ArrayLike) -> np.ndarray:
     a, b = np.asarray(a_S, dtype=float), np.asarray(b_S, dtype=float)
     if a.ndim != 1 or a.shape != b.shape or not len(a):
-        raise ValueError(f"paired arms need one value a seed each, got shapes {a.shape} and {b.shape}")
+        raise UsageError(f"paired arms need one value a seed each, got shapes {a.shape} and {b.shape}")
     missing = np.flatnonzero(~(np.isfinite(a) & np.isfinite(b))).tolist()
     if missing:
-        raise ValueError(f"values that are not finite, at the places {missing}: leave these seeds out of both arms")
+        raise UsageError(f"values that are not finite, at the places {missing}: leave these seeds out of both arms")
     return a - b
 
 

@@ -8,6 +8,8 @@ from math import inf, isfinite, sqrt
 
 from scipy import optimize, stats
 
+from cnnlab._choices import UsageError
+
 POWER, ALPHA = 0.8, 0.05
 MOST = 10_000_000  # seeds; beyond, `seeds_needed` gives None
 
@@ -35,7 +37,7 @@ def seeds_needed(sd: float, difference: float, power: float = POWER, alpha: floa
     """
     _check(sd, power, alpha)
     if not difference or not isfinite(difference):
-        raise ValueError(f"the difference to be seen must be finite and not 0, got {difference!r}")
+        raise UsageError(f"the difference to be seen must be finite and not 0, got {difference!r}")
     enough = 2
     while power_of(enough, difference, sd, alpha) < power:
         if enough >= MOST:
@@ -71,9 +73,9 @@ def spread_interval(sd: float, seeds: int, confidence: float = 0.95) -> tuple[fl
 
 def _check(sd: float, power: float, alpha: float) -> None:
     if not (isfinite(sd) and sd >= 0):
-        raise ValueError(f"the spread must be finite and at least 0, got {sd!r}")
+        raise UsageError(f"the spread must be finite and at least 0, got {sd!r}")
     for name, value in (("power", power), ("alpha", alpha)):
         if not 0 < value < 1:
-            raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
+            raise UsageError(f"{name} must be between 0 and 1, got {value!r}")
     if power <= alpha:
-        raise ValueError(f"a power of {power} is reached without any effect at the level {alpha}")
+        raise UsageError(f"a power of {power} is reached without any effect at the level {alpha}")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from cnnlab._choices import UsageError
 from cnnlab.training.replicas.stacked import StackedNetwork
 
 Options = list[dict[str, Any]]  # of every parameter group, "params" left out
@@ -93,7 +94,7 @@ class ReplicaOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         if self._taken >= len(self._options):
-            raise ValueError(f"the schedule ends after {len(self._options)} steps")
+            raise UsageError(f"the schedule ends after {len(self._options)} steps")
         self.param_groups[0]["lr"] = self._rates_TGR[self._taken][0][0]  # what a logger sees: the first replica's
         if self._step_one is None:
             self._step_separately()

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from cnnlab._choices import UsageError
+
 
 class ReplicaLoader:
     """(image_RBCHW, label_RB) a step. Each stream is gathered and augmented once, however many replicas read it.
@@ -18,7 +20,7 @@ class ReplicaLoader:
     def __init__(self, loaders: Sequence[Iterable[tuple[Tensor, Tensor]]], stream_R: Sequence[int]) -> None:
         lengths = list(dict.fromkeys(len(loader) for loader in loaders))
         if len(lengths) > 1:
-            raise ValueError(
+            raise UsageError(
                 f"replicas trained together have equally many batches an epoch; got {' and '.join(map(str, lengths))}"
             )
         self._loaders = list(loaders)
@@ -47,7 +49,7 @@ class ReplicaLoader:
     def _stack(parts: list[Tensor]) -> Tensor:
         shapes = list(dict.fromkeys(tuple(part.shape) for part in parts))
         if len(shapes) > 1:
-            raise ValueError(
+            raise UsageError(
                 f"replicas trained together have batches of one shape, got {' and '.join(map(str, shapes))}"
             )
         return torch.stack(parts)

@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cnnlab._choices import UsageError
 from cnnlab.training.fit import quiet_advice
 from cnnlab.training.replicas.memory import replicas_that_fit
 from cnnlab.training.replicas.optimisers import ReplicaOptimizer
@@ -175,12 +176,12 @@ def train_together(
     lists = {"networks": networks, "data": data, "seeds": seeds} | ({} if lr is None else {"lr": lr})
     if len({len(values) for values in lists.values()}) > 1 or not networks:
         given = ", ".join(f"{len(values)} {name}" for name, values in lists.items())
-        raise ValueError(f"one of each for every replica, and at least one; got {given}")
+        raise UsageError(f"one of each for every replica, and at least one; got {given}")
     quiet_advice()
     if at_once is None:
         at_once = _that_fit(networks[0], data[0], {**QUIET, **(trainer or {})})
     if at_once < 1:
-        raise ValueError(f"at_once={at_once}: at least 1 replica")
+        raise UsageError(f"at_once={at_once}: at least 1 replica")
     results: list[ReplicaResult] = []
     groups = -(-len(networks) // at_once)
     for part in torch.arange(len(networks)).tensor_split(groups):
@@ -200,7 +201,7 @@ def _train_group(
     start = time.perf_counter()
     trainer = Trainer(max_epochs=epochs, **options)
     if trainer.gradient_clip_val or trainer.world_size > 1:
-        raise ValueError("replicas train together on one device and without gradient_clip_val, which would mix them")
+        raise UsageError("replicas train together on one device and without gradient_clip_val, which would mix them")
     distinct, stream_R = streams(data)
     for one in distinct:
         one.to_device(trainer.strategy.root_device)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.training.replicas.stacked_front_end import StackedFrontEnd, is_front_end
 from cnnlab.training.replicas.stacked_layers import STACKED, UNCHANGED, StackedBatchNorm, StackedDropout
 
@@ -25,7 +26,7 @@ class StackedNetwork(nn.Module):
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         if not networks:
-            raise ValueError("no networks to stack: at least 1")
+            raise UsageError("no networks to stack: at least 1")
         self.replicas = len(networks)
         self.body = _stacked(list(networks), "network")
         self._trains: dict[str, list[bool]] = {}
@@ -36,7 +37,7 @@ class StackedNetwork(nn.Module):
     def forward(self, image_RBCHW: Tensor) -> Tensor:
         """(R, B, C, H, W) -> logits (R, B, K)."""
         if image_RBCHW.ndim != 5 or len(image_RBCHW) != self.replicas:
-            raise ValueError(f"expected images ({self.replicas}, B, C, H, W), got {tuple(image_RBCHW.shape)}")
+            raise UsageError(f"expected images ({self.replicas}, B, C, H, W), got {tuple(image_RBCHW.shape)}")
         logits_BN = self.body(image_RBCHW.transpose(0, 1).flatten(1, 2))
         return logits_BN.unflatten(1, (self.replicas, -1)).transpose(0, 1)
 
@@ -86,7 +87,7 @@ class StackedNetwork(nn.Module):
         try:
             together_RBK = self(image_RBCHW)
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{kind} cannot be stacked: {error}") from error
+            raise UsageError(f"{kind} cannot be stacked: {error}") from error
         alone_RBK = torch.stack([net(image_BCHW) for net, image_BCHW in zip(networks, image_RBCHW, strict=True)])
         penalties = [network.penalty() for network in networks if hasattr(network, "penalty")]
         for network, mode in zip((self, *networks), modes, strict=True):
@@ -94,7 +95,7 @@ class StackedNetwork(nn.Module):
         scale = float(alone_RBK.abs().max()) + 1e-6
         same = torch.allclose(together_RBK, alone_RBK, rtol=1e-3, atol=1e-3 * scale, equal_nan=True)
         if not same or not torch.isclose(self.penalty(), sum(penalties, self.penalty() * 0), rtol=1e-3):
-            raise ValueError(
+            raise UsageError(
                 f"{kind} cannot be stacked: its answers change, so that its forward or its "
                 "penalty does more than its layers do, channel by channel; train its replicas one after another"
             )
@@ -105,17 +106,17 @@ def _stacked(modules: list[nn.Module], path: str) -> nn.Module:
     first = modules[0]
     kinds = list(dict.fromkeys(type(module).__name__ for module in modules))
     if len(kinds) > 1:
-        raise ValueError(f"networks differ: {path} is {' and '.join(kinds)}")
+        raise UsageError(f"networks differ: {path} is {' and '.join(kinds)}")
     if is_front_end(first):
         return StackedFrontEnd(modules)
     if type(first) in STACKED or type(first) in UNCHANGED:
         settings = list(dict.fromkeys(repr(module) for module in modules))
         if len(settings) > 1:
-            raise ValueError(f"networks differ: {path} is {' and '.join(settings)}")
+            raise UsageError(f"networks differ: {path} is {' and '.join(settings)}")
         return STACKED[type(first)](modules) if type(first) in STACKED else copy.deepcopy(first)
     if [*first.parameters(recurse=False), *first.buffers(recurse=False)] or not first._modules:
         known = ", ".join(kind.__name__ for kind in (*STACKED, *UNCHANGED))
-        raise ValueError(f"{path}: {kinds[0]} cannot be stacked; can be: {known}, and what is made of these")
+        raise UsageError(f"{path}: {kinds[0]} cannot be stacked; can be: {known}, and what is made of these")
     return _container(modules, path)
 
 
@@ -123,7 +124,7 @@ def _container(modules: list[nn.Module], path: str) -> nn.Module:
     """A shallow copy of the first, with stacked children."""
     names = [list(module._modules) for module in modules]
     if any(n != names[0] for n in names):
-        raise ValueError(f"networks differ: {path} has the parts {' and '.join(dict.fromkeys(map(str, names)))}")
+        raise UsageError(f"networks differ: {path} has the parts {' and '.join(dict.fromkeys(map(str, names)))}")
     made = copy.copy(modules[0])
     made._modules = {}
     for name in names[0]:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.training.replicas.stacked_convolution import batch_first, batch_last, convolve
 from cnnlab.training.replicas.stacked_layers import StackedLayer, stacked_tensor
 from cnnlab.training.replicas.stacked_parts import can_part, parts
@@ -36,16 +37,16 @@ class StackedFrontEnd(StackedLayer):
         for name in ALIKE:
             values = [getattr(end, name) for end in ends]
             if any(value != values[0] for value in values):
-                raise ValueError(f"front ends differ in {name}: {' and '.join(dict.fromkeys(map(str, values)))}")
+                raise UsageError(f"front ends differ in {name}: {' and '.join(dict.fromkeys(map(str, values)))}")
         self.modes = [end.mode for end in ends]
         kinds = list(dict.fromkeys(self.modes))
         if len(kinds) > 1 and not set(kinds) <= set(MIXED):
-            raise ValueError(
+            raise UsageError(
                 f"front ends of modes {', '.join(kinds)} cannot train together; only {', '.join(MIXED)} mix"
             )
         shapes = list(dict.fromkeys(tuple(end.kernel().shape) for end in ends))
         if len(shapes) > 1:
-            raise ValueError(f"front ends differ in the shape of their kernels: {' and '.join(map(str, shapes))}")
+            raise UsageError(f"front ends differ in the shape of their kernels: {' and '.join(map(str, shapes))}")
         for name in ("weight", "coefficients", "basis", "start"):
             if hasattr(ends[0], name):
                 stack = stacked_tensor([getattr(end, name) for end in ends])

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.training.replicas.stacked_convolution import batch_first, batch_last, convolve
 from cnnlab.training.replicas.stacked_norm import can_normalise, normalised, scaled
 
@@ -105,7 +106,7 @@ class StackedBatchNorm(StackedLayer):
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__(layers)
         if self.one.momentum is None:
-            raise ValueError("batch norm with momentum=None (a cumulative mean) cannot be stacked; give a number")
+            raise UsageError("batch norm with momentum=None (a cumulative mean) cannot be stacked; give a number")
 
     def forward(self, value_BN: Tensor) -> Tensor:
         one, mean, variance = self.one, self.folded("running_mean"), self.folded("running_var")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cnnlab._choices import UsageError
 from cnnlab._compiled import COMPILED
 from cnnlab.training.replicas import stacked_loops as loops
 
@@ -52,7 +53,7 @@ class _BatchNorm(torch.autograd.Function):
         value_MN = _rows(value_BNHW)
         count, channels = value_MN.shape
         if count < 2:
-            raise ValueError(f"batch norm needs more than 1 value per channel when training, got {count}")
+            raise UsageError(f"batch norm needs more than 1 value per channel when training, got {count}")
         mean_N, variance_N = np.zeros(channels), np.zeros(channels)
         loops.measure(value_MN.numpy(), mean_N, variance_N)
         if running_mean_N is not None:

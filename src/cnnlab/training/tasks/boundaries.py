@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from cnnlab._choices import UsageError
 from cnnlab.training.tasks.network import NetworkTask
 
 NEGATIVES = 1.1  # lambda of Liu et al. 2017, CVPR (RCF), eq. 1
@@ -61,7 +62,7 @@ class BoundaryTask(NetworkTask):
     ) -> None:
         super().__init__(network, optimizer, schedule, seed, about)
         if not 0 <= balance <= 1:
-            raise ValueError(f"task.balance is from 0 (none) to 1 (full), not {balance}")
+            raise UsageError(f"task.balance is from 0 (none) to 1 (full), not {balance}")
         self.balance = balance
 
     def measure(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from cnnlab._choices import UsageError
 from cnnlab.training.tasks.network import DivergenceError, NetworkTask
 from cnnlab.training.tasks.scores import ClassificationScores
 
@@ -31,7 +32,7 @@ class ClassificationTask(NetworkTask):
     ) -> None:
         super().__init__(network, optimizer, schedule, seed, about)
         if not 0 <= label_smoothing < 1:
-            raise ValueError(f"task.label_smoothing is from 0 to below 1, not {label_smoothing}")
+            raise UsageError(f"task.label_smoothing is from 0 to below 1, not {label_smoothing}")
         self.class_names = class_names
         self.label_smoothing = label_smoothing
         self.val_scores = ClassificationScores(len(class_names))
