@@ -12,13 +12,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from cnnlab.cli.programs.report import LARGEST, given_runs, make_report
+from cnnlab.cli.programs.report import given_runs, make_report
+from cnnlab.cli.reported import reported
 from cnnlab.data.images.module import ImageData
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
 from cnnlab.receptive.effective import effective_field
-from cnnlab.report.facts import gather
 from cnnlab.report.page import RunPage
+from cnnlab.report.reported import LARGEST, collected
 from cnnlab.report.sections.fields import chosen_layers, spans, unit_energy
 from cnnlab.report.sections.kernels import kernels
 from cnnlab.runs.folder import read_checkpoint
@@ -27,7 +28,7 @@ from cnnlab.training.callbacks import read_snapshots
 
 @pytest.fixture(scope="module")
 def page(finished: Path) -> RunPage:
-    return gather(finished, "best", LARGEST)
+    return collected(reported(finished, "best"), LARGEST)
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_run_that_was_not_tested_never_reads_the_test_split(copy: Path, monkey
     asked = []
     setup = ImageData.setup
     monkeypatch.setattr(ImageData, "setup", lambda self, stage=None: (asked.append(stage), setup(self, stage))[1])
-    told = gather(copy, "best", LARGEST).answers
+    told = collected(reported(copy, "best"), LARGEST).answers
     assert told["split"] == "validation"
     assert set(asked) == {"fit"}
 
@@ -197,7 +198,7 @@ def test_data_that_are_gone_cost_their_part_of_the_page_alone(here: Callable, co
 
 def test_a_broken_snapshot_costs_the_kernels_alone(copy: Path) -> None:
     (copy / "kernels" / "epoch_0002.pt").write_bytes(b"half")
-    page = gather(copy, "best", LARGEST)
+    page = collected(reported(copy, "best"), LARGEST)
     assert page.kernels is None
     assert "can't be read" in page.missing["kernels"]
     assert page.fields is not None
@@ -206,7 +207,7 @@ def test_a_broken_snapshot_costs_the_kernels_alone(copy: Path) -> None:
 def test_kernels_that_diverged_cost_the_kernels_alone(copy: Path) -> None:
     kernels_KChw = torch.load(copy / "kernels" / "epoch_0001.pt", weights_only=True)
     torch.save(kernels_KChw * torch.nan, copy / "kernels" / "epoch_0001.pt")
-    page = gather(copy, "best", LARGEST)
+    page = collected(reported(copy, "best"), LARGEST)
     assert page.kernels is None
     assert "finite" in page.missing["kernels"]
 

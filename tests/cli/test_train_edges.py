@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from cnnlab.cli import entry as programs
-from cnnlab.cli.programs.report import LARGEST
+from cnnlab.cli.reported import reported
 from cnnlab.nn.rebuilding import export, load
-from cnnlab.report.facts import gather
+from cnnlab.report.reported import LARGEST, collected
 from cnnlab.runs.metrics import read_metrics
 
 SMALL = (
@@ -73,7 +73,7 @@ def test_a_run_leaves_scores_pictures_and_a_page(drawn: Path) -> None:
 
 
 def test_the_page_shows_photographs_where_classifiers_have_their_mistakes(drawn: Path) -> None:
-    page = gather(drawn, "best", LARGEST)
+    page = collected(reported(drawn, "best"), LARGEST)
     assert page.missing == {}
     assert page.answers is None
     assert [row["stem"] for row in page.drawings["rows"]] == ["000", "001"]

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from cnnlab.cli.programs.report import make_report
+from cnnlab.cli.reported import reported
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
-from cnnlab.report.facts import gather
 from cnnlab.report.page import RunPage, render
+from cnnlab.report.reported import collected
 from cnnlab.runs.folder import read_checkpoint
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
@@ -36,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gathered(folder: Path) -> RunPage:
-    return gather(folder, "best", 6_000_000)
+    return collected(reported(folder, "best"), 6_000_000)
 
 
 @pytest.fixture
@@ -270,7 +271,7 @@ def test_two_runs_stand_side_by_side_with_their_own_kernels(page: Callable, fold
     shutil.copytree(folder, other)
     out = make_report([folder, other], tmp_path / "both" / "report.html")
     assert out.stat().st_size < 8_000_000
-    browser = page(gather(folder, "best", 10**6), gather(other, "best", 10**6))
+    browser = page(collected(reported(folder, "best"), 10**6), collected(reported(other, "best"), 10**6))
     assert len(browser.find_elements("css selector", ".kernels")) == 2
     assert len(browser.find_elements("css selector", ".chart:first-of-type path")) == 8
     assert [head.text for head in browser.find_elements("css selector", ".facts thead th")] == ["run", "other"]

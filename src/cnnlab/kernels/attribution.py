@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from cnnlab._choices import UsageError
+from cnnlab.draw.saving import save_figure
 from cnnlab.kernels.attribution_maps import attribution_maps
 from cnnlab.kernels.subject import Subject
 from cnnlab.receptive.attribution import SIGNED, attribute, map_layer
-from cnnlab.runs.figures import save
 
 IMAGES = 4
 
@@ -29,4 +29,4 @@ def draw_attribution(subject: Subject, methods: Sequence[str], path: Path) -> No
         f"says {subject.class_names[answer]}, {100 * sure:.0f} %"
         for answer, sure in zip(answer_N.tolist(), sure_N.tolist(), strict=True)
     ]
-    save(attribution_maps(list(subject.images_NCHW[:IMAGES]), named, titles, SIGNED), path)
+    save_figure(attribution_maps(list(subject.images_NCHW[:IMAGES]), named, titles, SIGNED), path)

@@ -7,13 +7,13 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import track
 
+from cnnlab.draw.saving import save_figure
 from cnnlab.kernels.responses import maximised_images, response_maps, top_patches
 from cnnlab.kernels.subject import Subject
 from cnnlab.receptive import ReceptiveField, check_layer, receptive_fields
 from cnnlab.receptive.capture import captured
 from cnnlab.receptive.maximise import Maximised, maximise_activations
 from cnnlab.receptive.stimuli import Box, Patch, top_activating
-from cnnlab.runs.figures import save
 
 BATCH = 64
 PATCHES = 9  # for each unit
@@ -42,11 +42,11 @@ def draw_stimuli(config: DictConfig, subject: Subject, layer: str, figures: Path
     found = top_activating(subject.network, layer, told, box_of, 4 * PATCHES, units=units)
     patches = [[_as_seen(patch, subject) for patch in distinct(some)[:PATCHES]] for some in found]
     sees = seen_by(fields[name], image_size)
-    save(top_patches(patches, titles, f"what units of {layer} answer to most ({sees})"), figures / "patches.png")
+    save_figure(top_patches(patches, titles, f"what units of {layer} answer to most ({sees})"), figures / "patches.png")
     window = window_of(subject, name, fields[name], tuple(inputs_NCHW.shape[1:]))
     made = _maximised(config, subject, layer, units, window)
     heading = f"images that maximise the middle unit of channels of {layer} ({sees})"
-    save(maximised_images(made, titles, heading), figures / "maximised.png")
+    save_figure(maximised_images(made, titles, heading), figures / "maximised.png")
 
 
 def early_layers(subject: Subject, fields: dict[str, ReceptiveField], first: str) -> list[str]:
@@ -65,7 +65,7 @@ def _draw_responses(subject: Subject, name: str, path: Path) -> None:
     maps_KYX = captured(subject.network, name, subject.inputs()[:1]).detach()[0]
     layer = name.partition("[")[0]
     titles = [f"unit {unit}" for unit in range(len(maps_KYX))]
-    save(response_maps(subject.images_NCHW[0], maps_KYX, titles, f"answers of {layer}"), path)
+    save_figure(response_maps(subject.images_NCHW[0], maps_KYX, titles, f"answers of {layer}"), path)
 
 
 @dataclass(frozen=True)

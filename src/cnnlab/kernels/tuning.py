@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch as Swatch
 
+from cnnlab.draw.kernel_pages import called
 from cnnlab.draw.tiles import TEXT, shortened
 from cnnlab.filters.analysis.identify import Match
 from cnnlab.filters.analysis.properties import KernelProperties
-from cnnlab.kernels.pages import called
 
 # Okabe & Ito 2008: eight colours that colour-blind people tell apart.
 FAMILY_COLOURS = {

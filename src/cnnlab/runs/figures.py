@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from cnnlab.draw.curves import learning_curves
 from cnnlab.draw.kernels import kernel_grid
+from cnnlab.draw.saving import save_figure
 from cnnlab.runs.metrics import read_metrics
 from cnnlab.training.callbacks import read_snapshots
 
@@ -16,7 +15,7 @@ def draw_figures(folder: Path, metrics: dict[str, float]) -> None:
     if snapshots:
         first, last = min(snapshots), max(snapshots)
         rows = {"first layer at initialisation": snapshots[first], f"after epoch {last}": snapshots[last]}
-        save(kernel_grid(rows), folder / "figures" / "kernels.png")
+        save_figure(kernel_grid(rows), folder / "figures" / "kernels.png")
     rows = read_metrics(folder / "metrics.csv")
     panels = {}
     for quantity in ("loss", "accuracy"):
@@ -29,11 +28,4 @@ def draw_figures(folder: Path, metrics: dict[str, float]) -> None:
         if series or quantity == "loss":
             panels[quantity] = series
     marks = {"accuracy": metrics["test/accuracy"]} if "test/accuracy" in metrics else None
-    save(learning_curves(panels, marks), folder / "figures" / "curves.png")
-
-
-def save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f"{path.stem}.part{path.suffix}")
-    figure.savefig(half, dpi=150)
-    half.replace(path)
+    save_figure(learning_curves(panels, marks), folder / "figures" / "curves.png")

@@ -13,9 +13,9 @@ from cnnlab.cli.assemble import build, build_data, check_answers, check_trainer,
 from cnnlab.cli.check import check
 from cnnlab.cli.programs.train import bugs_stand_out
 from cnnlab.draw.confusion import confusion_matrix
+from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.judging import benchmark
 from cnnlab.nn.rebuilding import load, rebuild
-from cnnlab.runs.figures import save
 from cnnlab.runs.folder import find_checkpoint, find_run, read_checkpoint, read_config, recorded
 from cnnlab.runs.record import RunRecord
 from cnnlab.training.fit import quiet_advice, score
@@ -66,7 +66,7 @@ def _classes(network: nn.Module, data: Any, path: Path, config: DictConfig, fold
         metrics = score(task, data, trainer, path)
     classes = per_class(task.test_confusion, about["class_names"])
     write_csv(classes, folder / "classes.csv")
-    save(confusion_matrix(task.test_confusion, about["class_names"]), folder / "figures" / "confusion.png")
+    save_figure(confusion_matrix(task.test_confusion, about["class_names"]), folder / "figures" / "confusion.png")
     print_runs("classes", classes[:MOST_CLASSES])
     return {"metrics": metrics, "confusion": task.test_confusion.tolist()}
 

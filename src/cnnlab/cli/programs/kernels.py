@@ -11,20 +11,20 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab._tables import print_runs, write_csv
+from cnnlab.draw.animation import kernel_animation
+from cnnlab.draw.kernel_pages import kernel_pages, kernel_titles, spectrum_pages, what_they_do
+from cnnlab.draw.saving import save_figure
 from cnnlab.filters.analysis.drift import drift
 from cnnlab.filters.analysis.identify import GaborFit, Match, fit_gabor, identify
 from cnnlab.filters.analysis.layer import LayerProperties, layer_properties
 from cnnlab.filters.analysis.properties import KernelProperties, properties
 from cnnlab.filters.analysis.spectrum import spectrum
-from cnnlab.kernels.animation import kernel_animation
 from cnnlab.kernels.attribution import draw_attribution
 from cnnlab.kernels.drift import drift_figure
-from cnnlab.kernels.pages import kernel_pages, kernel_titles, spectrum_pages, what_they_do
 from cnnlab.kernels.sources import Layer, layer_of
 from cnnlab.kernels.stimuli import draw_stimuli
 from cnnlab.kernels.tuning import match_pages, orientation_frequency
 from cnnlab.receptive.attribution import check_methods
-from cnnlab.runs.figures import save
 from cnnlab.runs.record import RunRecord
 
 MOST_ROWS = 64  # on the screen; kernels.csv has them all
@@ -140,14 +140,14 @@ def _draw(layer: Layer, like: list[KernelProperties], matches: list[Match], figu
     }
     for name, found in pages.items():
         for number, figure in enumerate(found, start=1):
-            save(figure, figures / (f"{name}.png" if len(found) == 1 else f"{name}_{number:02d}.png"))
-    save(orientation_frequency(like, f"what the kernels of {layer.name} are tuned to"), figures / "tuning.png")
+            save_figure(figure, figures / (f"{name}.png" if len(found) == 1 else f"{name}_{number:02d}.png"))
+    save_figure(orientation_frequency(like, f"what the kernels of {layer.name} are tuned to"), figures / "tuning.png")
 
 
 def _draw_changes(layer: Layer, folder: Path) -> None:
     if len(layer.snapshots) < 2:
         return
-    save(
+    save_figure(
         drift_figure(drift(layer.snapshots), f"change of {layer.name} during training"),
         folder / "figures" / "drift.png",
     )

@@ -11,10 +11,10 @@ from rich.progress import track
 
 from cnnlab._files import write_text
 from cnnlab._tables import print_runs, write_csv
+from cnnlab.draw.saving import save_figure
 from cnnlab.kernels.subject import Subject, subject_of
 from cnnlab.receptive import EffectiveField, ReceptiveField, check_layer, effective_field, receptive_fields
 from cnnlab.receptive import figures as pictures
-from cnnlab.runs.figures import save
 from cnnlab.runs.record import RunRecord
 
 DRAWN = 6  # layers in the pictures, spread over the depth, unless some were asked for
@@ -36,10 +36,10 @@ def run(config: DictConfig, folder: Path) -> int:
     write_csv(rows, folder / "receptive_fields.csv")
     write_text(folder / "receptive_fields.json", json.dumps(_json(subject, shape, fields, measured), indent=2) + "\n")
     named = {name or "(network)": field for name, field in fields.items()}
-    save(pictures.growth(named, shape[1:]), folder / "figures" / "growth.png")
-    save(pictures.boxes(subject.images_NCHW[0], _middle_boxes(fields, chosen)), folder / "figures" / "boxes.png")
+    save_figure(pictures.growth(named, shape[1:]), folder / "figures" / "growth.png")
+    save_figure(pictures.boxes(subject.images_NCHW[0], _middle_boxes(fields, chosen)), folder / "figures" / "boxes.png")
     if measured:
-        save(pictures.effective(measured), folder / "figures" / "effective.png")
+        save_figure(pictures.effective(measured), folder / "figures" / "effective.png")
     print_runs(
         f"receptive fields of {subject.name}, input {' x '.join(map(str, shape))}", [_shown(row) for row in rows]
     )

@@ -10,14 +10,11 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from cnnlab._choices import UsageError
-from cnnlab._files import write_text
-from cnnlab.report.facts import gather
-from cnnlab.report.page import render
+from cnnlab.cli.reported import reported
+from cnnlab.report.reported import write_report
 from cnnlab.runs.folder import find_run
 from cnnlab.training.fit import quiet_advice
 
-LARGEST = 6_000_000  # characters of kernels and fields on the page, shared by its runs
-MOST_RUNS = 12  # more don't fit beside each other
 PAPERS = {".hydra", "config.yaml"}
 
 
@@ -41,12 +38,7 @@ def make_report(folders: Sequence[Path], out: Path, checkpoint: str = "best") ->
     What a run doesn't have (yet) is named on the page. Raises ValueError for a folder that is no run of a training,
     for a checkpoint that is there and is something else, and for no runs or too many of them.
     """
-    if not 1 <= len(folders) <= MOST_RUNS:
-        raise UsageError(f"a report shows 1 to {MOST_RUNS} runs, not {len(folders)}")
-    pages = [gather(folder, checkpoint, LARGEST // len(folders)) for folder in folders]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, render(pages))
-    return out
+    return write_report([reported(folder, checkpoint) for folder in folders], out)
 
 
 def given_runs(given: Any) -> list[str]:

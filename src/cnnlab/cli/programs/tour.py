@@ -10,7 +10,7 @@ from omegaconf import DictConfig, ListConfig
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
 from cnnlab._parallel import shown, torch_threads
-from cnnlab.runs.figures import save
+from cnnlab.draw.saving import save_figure
 from cnnlab.runs.folder import find_run, recorded
 from cnnlab.runs.record import RunRecord
 from cnnlab.tour.html import PartPage, StepPage, part_page, render
@@ -90,7 +90,7 @@ def _figures(setup: str, parts: list[Part], names: dict[str, Any], folder: Path)
     for part in parts:
         exec(compile(snippet(part), f"<{part.stem}>", "exec"), names)
         sheet = names["figure"]
-        save(sheet.arrange(WIDE), folder / f"{part.stem}.png")
+        save_figure(sheet.arrange(WIDE), folder / f"{part.stem}.png")
         yield part.stem, sheet
 
 

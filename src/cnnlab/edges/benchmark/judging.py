@@ -14,10 +14,10 @@ from torch import nn
 
 from cnnlab._parallel import shown
 from cnnlab._tables import write_csv
+from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.drawings import drawings
 from cnnlab.edges.benchmark.evaluation import Counts, evaluate_map, summarise
 from cnnlab.edges.network import NetworkDetector
-from cnnlab.runs.figures import save
 
 EXAMPLES = 4  # photographs in the picture
 
@@ -46,7 +46,7 @@ def benchmark(network: nn.Module, data: Any, device: torch.device, folder: Path)
         stems.append(stem)
         counts.append(evaluate_map(thinned_HW, boundaries_AHW))
     write_csv([_row(stem, one) for stem, one in zip(stems, counts, strict=True)], folder / "photographs.csv")
-    save(drawings(_pictures(examples(network, data, device))), folder / "figures" / "boundaries.png")
+    save_figure(drawings(_pictures(examples(network, data, device))), folder / "figures" / "boundaries.png")
     scores = summarise(counts)
     metrics = {"ods": scores.ods.f, "ois": scores.ois.f, "ap": scores.ap, "r50": scores.r50}
     return {

@@ -10,11 +10,11 @@ import numpy as np
 
 from cnnlab._files import write_text
 from cnnlab._tables import print_runs, write_csv
+from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.bootstrap import SCORES, interval
 from cnnlab.edges.benchmark.curves import Curve, precision_recall
 from cnnlab.edges.benchmark.published import PUBLISHED
 from cnnlab.edges.benchmark.scores import Point, Scores, f_measure
-from cnnlab.runs.figures import save
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def write_results(folder: Path, facts: dict[str, Any], results: list[Result], pe
     curves = [_drawn(result) for result in results]
     title = f"BSDS500 {facts['split']}, {_images(facts)}"
     figure = precision_recall(curves, [(one.label, one.ods) for one in PUBLISHED], people, title)
-    save(figure, folder / "figures" / "precision_recall.png")
+    save_figure(figure, folder / "figures" / "precision_recall.png")
 
 
 def differences(results: list[Result]) -> list[dict[str, Any]]:

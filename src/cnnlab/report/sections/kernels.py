@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnlab.draw.animation import uneven
+from cnnlab.draw.kernel_pages import called
 from cnnlab.filters.analysis.drift import drift
 from cnnlab.filters.analysis.identify import identify, null
 from cnnlab.filters.analysis.properties import properties
-from cnnlab.kernels.animation import uneven
-from cnnlab.kernels.pages import called
 
 SHOWN = 64  # kernels
 FRAMES = 61  # epochs

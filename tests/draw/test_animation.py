@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnlab.kernels.animation import FRAMES, chosen_epochs, kernel_animation
+from cnnlab.draw.animation import FRAMES, chosen_epochs, kernel_animation
 
 
 def snapshots(channels: int, epochs: int = 4) -> dict[int, torch.Tensor]:

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from cnnlab.draw.kernel_pages import called, kernel_pages, kernel_titles, spectrum_pages, what_they_do
 from cnnlab.filters import bank
 from cnnlab.filters.analysis.drift import drift
 from cnnlab.filters.analysis.identify import identify
 from cnnlab.filters.analysis.properties import properties
 from cnnlab.filters.analysis.spectrum import spectrum
 from cnnlab.kernels.drift import drift_figure
-from cnnlab.kernels.pages import called, kernel_pages, kernel_titles, spectrum_pages, what_they_do
 from cnnlab.kernels.responses import maximised_images, response_maps, top_patches
 from cnnlab.kernels.tuning import FAMILY_COLOURS, match_pages, orientation_frequency
 from cnnlab.receptive.maximise import Maximised

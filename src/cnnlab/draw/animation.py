@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import Tensor
 
 from cnnlab._choices import UsageError
+from cnnlab.draw.kernel_pages import scale_of
 from cnnlab.draw.tiles import Cell, Page, tile_page, zero_centred
-from cnnlab.kernels.pages import scale_of
 
 SHOWN = 64  # kernels
 FRAMES = 120  # at most; of longer trainings every n-th epoch and the last
