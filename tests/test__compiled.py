@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 
 import cnnlab.edges
-import cnnlab.studies
+import cnnlab.training
 from cnnlab._compiled import COMPILED, compiled
 
 
@@ -14,8 +14,8 @@ from cnnlab._compiled import COMPILED, compiled
 def test_compiled_functions_call_compiled_functions_of_their_own_file_only() -> None:
     """numba looks for changes in a function's own file alone; another one's would leave the old code in use."""
     seen = 0
-    rooms = cnnlab.edges, cnnlab.studies
-    for module in (one for room in rooms for one in pkgutil.iter_modules(room.__path__, f"{room.__name__}.")):
+    rooms = cnnlab.edges, cnnlab.training
+    for module in (one for room in rooms for one in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")):
         names = vars(importlib.import_module(module.name))
         own = [one for one in names.values() if hasattr(one, "py_func") and one.__module__.endswith(module.name)]
         for one in own:

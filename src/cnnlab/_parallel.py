@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,7 +40,11 @@ def cores() -> int:
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Inside, torch works on each piece with this many threads."""
+    """Inside, torch works on each piece with this many threads; afterwards as before. Also a decorator.
+
+    One is best for long rows of small operations: handing each to a second thread costs more than it saves, and fifty
+    times as much where other programs keep the cores busy.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -53,6 +55,9 @@ def torch_threads(number: int) -> Iterator[None]:
 
 def shown(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
     """The results, while a bar on a terminal tells how far it is; elsewhere a line every EVERY seconds."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from _in_lines(results, total, what)

@@ -95,7 +95,7 @@ def test_patches_that_cannot_be_whitened_or_read_are_refused() -> None:
         bank("pca", patches=torch.zeros(4, 3, 3))
     with pytest.raises(ValueError, match="at least two and finite"):
         bank("pca", patches=torch.full((4, 1, 3, 3), float("nan")))
-    with pytest.raises(ValueError, match=r"pca: components=10 is not valid. Valid: an integer from 1 to 9"):
+    with pytest.raises(ValueError, match=r"pca: components=10 is not valid; valid: an integer from 1 to 9"):
         bank("pca", patches=torch.rand(40, 1, 3, 3), components=10)
 
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, nearest
 from cnnlab.filters.expression import Call, Key, Node, Pick, calls, parse
-from cnnlab.filters.families import check_parameters, family, hint
+from cnnlab.filters.families import check_parameters, family
 from cnnlab.filters.normalisation import scaled
 from cnnlab.filters.rotation import angle_names, angles, resampled, steered
 
@@ -133,7 +133,7 @@ class FilterBank:
             return found[0]
         endings = [known.rpartition("_")[2] for known in self.names]
         problem = "several kernels end in" if found else "no kernel is called"
-        raise UsageError(f"{problem} {name!r}{hint(name, [*self.names, *endings])} Known: {', '.join(self.names)}")
+        raise UsageError(f"{problem} {name!r}{nearest(name, [*self.names, *endings])}; valid: {', '.join(self.names)}")
 
 
 def embedded(kernels_K1hw: Tensor, height: int, width: int) -> Tensor:

@@ -2,11 +2,10 @@
 
 import ast
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import check_choice
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,9 @@ FAMILIES = {
 }
 
 
-def hint(word: str, known: list[str]) -> str:
-    """', did you mean ...?' if one of `known` is close to `word`, else '.'."""
-    near = get_close_matches(word, known, n=1)
-    return f", did you mean {near[0]!r}?" if near else "."
-
-
 def family(name: str) -> Family:
     """The family called `name`; ValueError with all names and the nearest one if there is none."""
-    if name not in FAMILIES:
-        known = list(FAMILIES)
-        raise UsageError(f"unknown filter family {name!r}{hint(name, known)} Known: {', '.join(known)}")
+    check_choice("filter family", name, FAMILIES)
     return FAMILIES[name]
 
 
@@ -84,10 +75,7 @@ def check_parameters(name: str, given: list[str]) -> None:
     """ValueError with the valid names and the nearest one if a family does not take a parameter."""
     known = [parameter for parameter in defaults(name) if parameter != "patches"]
     for parameter in given:
-        if parameter not in known:
-            raise UsageError(
-                f"{name}: unknown parameter {parameter!r}{hint(parameter, known)} Known: {', '.join(known)}"
-            )
+        check_choice(f"parameter of {name}", parameter, known)
 
 
 def listing() -> str:

@@ -12,7 +12,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, check_choice
 
 NORMALISATIONS = ("ramp", "integers", "l2", "l1")
 TOLERANCE = 1e-9
@@ -20,8 +20,7 @@ TOLERANCE = 1e-9
 
 def scaled(kernel_hw: Tensor, how: str) -> Tensor:
     """The kernel times a positive factor. ValueError if `how` is unknown or impossible for this kernel."""
-    if how not in NORMALISATIONS:
-        raise UsageError(f"unknown normalisation {how!r}; known: {', '.join(NORMALISATIONS)}")
+    check_choice("normalisation", how, NORMALISATIONS)
     if not kernel_hw.any():
         raise UsageError(f"a kernel of zeros has no {how} normalisation")
     if how == "integers":

@@ -3,23 +3,22 @@
 import math
 from typing import NoReturn
 
-from cnnlab._choices import UsageError
-from cnnlab.filters.families import hint
+from cnnlab._choices import UsageError, nearest
 
 MOST_ORIENTATIONS = 360
 LARGEST_SIDE = 1001  # pixels
 
 
-def refuse(family: str, parameter: str, value: object, valid: str, near: str = ".") -> NoReturn:
-    """Raise the ValueError."""
-    raise UsageError(f"{family}: {parameter}={value!r} is not valid{near} Valid: {valid}")
+def refuse(family: str, parameter: str, value: object, valid: str, near: str = "") -> NoReturn:
+    """Raise the UsageError."""
+    raise UsageError(f"{family}: {parameter}={value!r} is not valid{near}; valid: {valid}")
 
 
 def choice(family: str, parameter: str, value: object, valid: tuple) -> None:
     """`value` is one of `valid` (and of its type: True is not 1)."""
     if not any(type(value) is type(one) and value == one for one in valid):
-        near = hint(value, [str(one) for one in valid]) if isinstance(value, str) else "."
-        refuse(family, parameter, value, ", ".join(map(str, valid)), near)
+        words = [str(one) for one in valid]
+        refuse(family, parameter, value, ", ".join(words), nearest(value, words))
 
 
 def whole(family: str, parameter: str, value: object, least: int, most: int) -> int:

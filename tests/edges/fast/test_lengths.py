@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import forward_ad
 
+from cnnlab._parallel import torch_threads
 from cnnlab.edges.borders import BORDERS, pad, sources
 from cnnlab.edges.fast.lengths import COMPILED, lengths, walkable
 from cnnlab.edges.gradient import Gradient, length
 from cnnlab.filters import bank
-from cnnlab.filters.threads import one_thread
 
 BANKS = ["central", "sobel", "scharr", "roberts", "farid", "sobel(size=7)", "gaussian(sigma=(1, 2.5), order=1)"]
 
@@ -53,7 +53,7 @@ def test_neither_threads_nor_memory_layout_change_a_bit(expression: str, threads
     image = torch.rand(2, 3, 260, 37, generator=torch.Generator().manual_seed(1))
     gradient = Gradient(bank(expression))
     before = torch.get_num_threads()
-    with one_thread():
+    with torch_threads(1):
         expected = gradient.magnitude(image)
     try:
         torch.set_num_threads(threads)

@@ -14,10 +14,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from cnnlab._parallel import torch_threads
 from cnnlab.filters.analysis.dictionary import dictionary
 from cnnlab.filters.analysis.properties import principal_maps
 from cnnlab.filters.analysis.shapes import FREE_GABOR, GABOR, GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, LOG, SADDLE, Shape, fit
-from cnnlab.filters.threads import one_thread
 
 SMALLEST = 5  # pixels: from this side on there are shapes with a scale of their own
 RANDOM_KERNELS = 300  # of the null
@@ -85,7 +85,7 @@ class GaborFit:
     r2: float
 
 
-@one_thread()
+@torch_threads(1)
 def identify(kernels_KChw: Tensor) -> list[Match]:
     """The best match of each kernel. Kernels of several channels are compared by their principal map.
 
@@ -120,7 +120,7 @@ def null(height: int, width: int) -> tuple[float, float]:
     return float(null_R.mean()), float(null_R.quantile(0.95))
 
 
-@one_thread()
+@torch_threads(1)
 def fit_gabor(kernels_KChw: Tensor) -> list[GaborFit | None]:
     """The Gabor function nearest to each kernel's principal map in least squares; None for a kernel of zeros.
 
@@ -148,7 +148,7 @@ def _gabor_fit(parameters: list[float], coefficients: list[float], r2: float, sc
 
 
 @cache
-@one_thread()
+@torch_threads(1)
 def _null_cosines(height: int, width: int) -> Tensor:
     """(R,) ascending."""
     generator = torch.Generator().manual_seed(1000 * height + width)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from cnnlab._choices import UsageError
+from cnnlab._parallel import torch_threads
 from cnnlab.filters.analysis.spectrum import RESOLUTION, spectrum, tunings
-from cnnlab.filters.threads import one_thread
 
 RANK_TOLERANCE = 1e-5  # singular values below this share of the first are rounding, of float32 weights too
 
@@ -46,7 +46,7 @@ class KernelProperties:
     bandwidth: float | None = None
 
 
-@one_thread()
+@torch_threads(1)
 def properties(kernels_KChw: Tensor, resolution: int = RESOLUTION) -> list[KernelProperties]:
     """One `KernelProperties` a kernel; a kernel of zeros has its norm and rank 0 and None for the rest.
 
