@@ -1,18 +1,15 @@
 """Laws of banks: composition, selection, normalisation, errors. h by w kernel sides."""
 
-import inspect
 import math
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnlab.filters import FAMILIES, FilterBank, bank
-from cnnlab.filters.families import defaults
+from cnnlab.filters import FilterBank, bank
 from cnnlab.filters.normalisation import scaled
 from cnnlab.filters.rotation import steered
 
@@ -38,31 +35,6 @@ DERIVATIVES += [
     "gabor",
     "quadrature",
 ]
-
-
-def built(name: str, **parameters) -> FilterBank:
-    return bank(name, patches=PATCHES if FAMILIES[name].needs_patches else None, **parameters)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_builds_with_its_defaults_and_names_its_kernels_after_itself(name: str) -> None:
-    result = built(name)
-    assert result.kernels.shape[:2] == (len(result), 1)
-    assert result.kernels.dtype == torch.float64
-    assert all(kernel == name or kernel.startswith(f"{name}_") for kernel in result.names)
-    assert result.source
-    assert FAMILIES[name].summary
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_the_parameters_read_from_the_source_are_those_of_the_function(name: str) -> None:
-    module, function = FAMILIES[name].builder.split(":")
-    signature = inspect.signature(getattr(import_module(f"cnnlab.filters.{module}"), function))
-    assert list(defaults(name)) == list(signature.parameters)
-    for parameter in signature.parameters.values():
-        assert parameter.kind is parameter.KEYWORD_ONLY
-        given_default = "" if parameter.default is parameter.empty else repr(parameter.default)
-        assert defaults(name)[parameter.name] == given_default
 
 
 @pytest.mark.parametrize("expression", DERIVATIVES)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError, nearest
 from cnnlab.filters.expression import Call, Key, Node, Pick, calls, parse
-from cnnlab.filters.families import check_parameters, family
+from cnnlab.filters.families import builder, check_parameters, find
 from cnnlab.filters.normalisation import scaled
 from cnnlab.filters.rotation import angle_names, angles, resampled, steered
 
@@ -169,7 +168,7 @@ def bank(expression: str, *, patches: Tensor | None = None, **parameters: object
             raise UsageError(f"parameters ({given}) go with one bare family name; write them inside {expression!r}")
         check_parameters(tree.family, list(parameters))
         tree = Call(tree.family, parameters)
-    learned = [call.family for call in calls(tree) if family(call.family).needs_patches]
+    learned = [call.family for call in calls(tree) if find(call.family).needs_patches]
     if bool(learned) != (patches is not None):
         need = f"needs patches=, (N, c, h, w), for {', '.join(learned)}" if learned else "takes no patches"
         raise UsageError(f"the bank {expression!r} {need}")
@@ -180,11 +179,11 @@ def _built(node: Node, patches: Tensor | None) -> FilterBank:
     if isinstance(node, Pick):
         return _built(node.of, patches)[node.keys]
     if isinstance(node, Call):
-        entry = family(node.family)
-        module, function = entry.builder.split(":")
-        build = getattr(import_module(f"cnnlab.filters.{module}"), function)
-        data = {"patches": patches} if entry.needs_patches else {}
-        return build(**node.parameters, **data)
+        data = {"patches": patches} if find(node.family).needs_patches else {}
+        built = builder(node.family)(**node.parameters, **data)
+        if not isinstance(built, FilterBank):
+            raise UsageError(f"the filter family {node.family!r} must return a FilterBank, got {type(built).__name__}")
+        return built
     return _built(node.left, patches) + _built(node.right, patches)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.filters.bank import FilterBank
+from cnnlab.filters.families import family
 from cnnlab.filters.parameters import choice
 from cnnlab.filters.stencils import rescaled
 
@@ -43,6 +44,7 @@ def ring_kernels(weights: tuple[float, ...]) -> Tensor:
     return kernels
 
 
+@family("Kirsch compass kernels, eight directions")
 def kirsch(*, normalise: str = "ramp") -> FilterBank:
     """Kirsch 1971 (Comput. Biomed. Res. 4(3)): 5 5 5 against -3, eight directions.
 
@@ -53,12 +55,14 @@ def kirsch(*, normalise: str = "ramp") -> FilterBank:
     return _compass("kirsch", KIRSCH, "Kirsch 1971, Comput. Biomed. Res. 4(3)", normalise)
 
 
+@family("Robinson compass kernels, eight directions, 3 or 5 levels")
 def robinson(*, levels: int = 5, normalise: str = "ramp") -> FilterBank:
     """Robinson 1977 (CGIP 6(5)): weights 1 2 1 (`levels` 5, Sobel's) or 1 1 1 (`levels` 3, Prewitt's)."""
     choice("robinson", "levels", levels, tuple(ROBINSON))
     return _compass("robinson", ROBINSON[levels], "Robinson 1977, CGIP 6(5)", normalise)
 
 
+@family("Frei-Chen orthonormal basis: edges, lines and the mean")
 def frei_chen(*, normalise: str = "l2") -> FilterBank:
     """Nine orthonormal kernels (Frei & Chen 1977, IEEE Trans. Comput. C-26(10)).
 

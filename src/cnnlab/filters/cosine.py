@@ -5,9 +5,11 @@ import math
 import torch
 
 from cnnlab.filters.bank import FilterBank
+from cnnlab.filters.families import family
 from cnnlab.filters.parameters import choice, whole
 
 
+@family("orthonormal cosine basis (DCT-II) of a square patch")
 def dct(*, size: int = 3, dc: bool = True) -> FilterBank:
     """DCT-II of a size x size patch: size² orthonormal kernels `dct_v_u` with v half-waves down and u across.
 

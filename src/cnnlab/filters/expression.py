@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cnnlab._choices import UsageError
-from cnnlab.filters.families import check_parameters, family
+from cnnlab.filters.families import check_parameters, find
 
 Key = int | str | slice
 
@@ -61,12 +61,12 @@ def check_expression(text: str) -> None:
 
 def needs_patches(text: str) -> bool:
     """True if a family of the expression is learned from image patches."""
-    return any(family(call.family).needs_patches for call in calls(parse(text)))
+    return any(find(call.family).needs_patches for call in calls(parse(text)))
 
 
 def patch_size(text: str) -> int | None:
     """The largest `size` that the expression asks of its learned families; None if it leaves that open."""
-    learned = [call for call in calls(parse(text)) if family(call.family).needs_patches]
+    learned = [call for call in calls(parse(text)) if find(call.family).needs_patches]
     sizes = [size for call in learned if type(size := call.parameters.get("size")) is int]
     return max(sizes, default=None)
 
@@ -88,7 +88,7 @@ def _node(tree: ast.expr) -> Node:
     if isinstance(tree, ast.Subscript):
         return Pick(_node(tree.value), _keys(tree.slice))
     if isinstance(tree, ast.Name):
-        family(tree.id)
+        find(tree.id)
         return Call(tree.id)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _call(tree.func.id, tree)
@@ -99,7 +99,7 @@ def _node(tree: ast.expr) -> Node:
 
 
 def _call(name: str, tree: ast.Call) -> Call:
-    family(name)
+    find(name)
     if tree.args or any(keyword.arg is None for keyword in tree.keywords):
         raise UsageError(f"{name}: parameters are given by name, as in {name}(parameter=value)")
     names = [keyword.arg for keyword in tree.keywords if keyword.arg is not None]

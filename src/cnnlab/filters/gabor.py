@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.filters.bank import FilterBank, joined
+from cnnlab.filters.families import family
 from cnnlab.filters.parameters import (
     MOST_ORIENTATIONS,
     choice,
@@ -57,6 +58,7 @@ def grating_answer(kernel_nn: Tensor, wavelength: float, angle: float) -> Tensor
     return torch.abs((kernel_nn * torch.exp(2j * math.pi * u / wavelength)).sum())
 
 
+@family("Gabor kernels of one phase, at any wavelengths and orientations")
 def gabor(
     *,
     wavelength: float | tuple[float, ...] = 4.0,
@@ -81,6 +83,7 @@ def gabor(
     return _packets("gabor", wavelength, orientations, named, sigma, aspect, size, zero_mean, normalise)
 
 
+@family("Gabor pairs (even, odd) whose norm is the local energy")
 def quadrature(
     *,
     wavelength: float | tuple[float, ...] = 4.0,

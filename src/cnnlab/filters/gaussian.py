@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank, joined
+from cnnlab.filters.families import family
 from cnnlab.filters.parameters import numbers, odd, refuse, scale_names, whole
 from cnnlab.filters.stencils import derivative_bank, rescaled
 
@@ -49,6 +50,7 @@ def partials(sigma: float, order: int, size: int) -> Tensor:
     return torch.stack([torch.outer(taps[order - x_order], taps[x_order]) for x_order in range(order + 1)])
 
 
+@family("Gaussian and its derivatives of any order, at any scales")
 def gaussian(
     *,
     sigma: float | tuple[float, ...] = 1.0,

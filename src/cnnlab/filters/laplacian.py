@@ -8,12 +8,14 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank, joined
+from cnnlab.filters.families import family
 from cnnlab.filters.gaussian import LARGEST, SMALLEST, default_size, derivative_taps, partials
 from cnnlab.filters.normalisation import moment
 from cnnlab.filters.parameters import choice, number, numbers, odd, refuse, scale_names
 from cnnlab.filters.stencils import rescaled
 
 
+@family("Laplacian on 4 or 8 neighbours")
 def laplacian(*, neighbours: int = 4, normalise: str = "ramp") -> FilterBank:
     """Laplacian on 4 or 8 neighbours, 3 x 3, centre negative. Ramp form: the integers over 1 or 3."""
     choice("laplacian", "neighbours", neighbours, (4, 8))
@@ -24,6 +26,7 @@ def laplacian(*, neighbours: int = 4, normalise: str = "ramp") -> FilterBank:
     return rescaled("laplacian", FilterBank(kernel.view(1, 1, 3, 3), ("laplacian",), source), normalise)
 
 
+@family("Laplacian of Gaussian, at any scales")
 def log(*, sigma: float | tuple[float, ...] = 1.0, size: int | None = None, normalise: str = "ramp") -> FilterBank:
     """Laplacian of Gaussian (Marr & Hildreth 1980), one kernel for each `sigma` (pixels, 0.1 to 100).
 
@@ -43,6 +46,7 @@ def log(*, sigma: float | tuple[float, ...] = 1.0, size: int | None = None, norm
     return joined(banks)
 
 
+@family("difference of Gaussians, at any scales")
 def dog(
     *,
     sigma: float | tuple[float, ...] = 1.0,

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
+from cnnlab.filters.families import family
 from cnnlab.filters.parameters import choice, number, refuse
 
 
@@ -42,6 +43,7 @@ def components_of(samples_MD: Tensor) -> tuple[Tensor, Tensor]:
     return variance.flip(0).clamp(min=0), rows_DD * largest.sign()
 
 
+@family("principal components of image patches")
 def pca(*, patches: Tensor, size: int | None = None, components: int | None = None) -> FilterBank:
     """Principal components of `patches` (N, c, h, w): orthonormal kernels `pca_0`, ... by falling variance.
 
@@ -60,6 +62,7 @@ def pca(*, patches: Tensor, size: int | None = None, components: int | None = No
     return FilterBank(kernels, names, f"principal components of {len(samples_MD)} patches, Pearson 1901")
 
 
+@family("whitening filters of image patches (ZCA or PCA)")
 def whitening(*, patches: Tensor, size: int | None = None, kind: str = "zca", epsilon: float = 1e-5) -> FilterBank:
     """h w kernels whose answers to such patches, or their (size, size) middle, have the identity as covariance.
 

@@ -26,7 +26,7 @@ def scaled(kernel_hw: Tensor, how: str) -> Tensor:
     if how == "integers":
         return integers(kernel_hw)
     if how == "ramp":
-        return kernel_hw / unit_answer(kernel_hw)
+        return kernel_hw / unit_response(kernel_hw)
     return kernel_hw / torch.linalg.vector_norm(kernel_hw, ord=2 if how == "l2" else 1)
 
 
@@ -37,7 +37,7 @@ def moment(kernel_hw: Tensor, y_power: int, x_power: int) -> Tensor:
     return (kernel_hw * polynomial).sum()
 
 
-def answers(kernel_hw: Tensor, order: int) -> list[float]:
+def responses(kernel_hw: Tensor, order: int) -> list[float]:
     """Answers to y^order/order!, ..., x^order/order! (order + 1 of them); rounding noise becomes 0."""
     pairs = [(order - x_power, x_power) for x_power in range(order + 1)]
     exact = [moment(kernel_hw, *pair).item() for pair in pairs]
@@ -52,20 +52,20 @@ def moment_size(kernel_hw: Tensor, y_power: int, x_power: int) -> float:
     return (kernel_hw.abs() * polynomial).sum().item() / (math.factorial(y_power) * math.factorial(x_power))
 
 
-def unit_answer(kernel_hw: Tensor) -> float:
+def unit_response(kernel_hw: Tensor) -> float:
     """What the kernel answers to the polynomial it measures; positive, the same for a rotated kernel.
 
     Order 0: the absolute sum. Order 1: the length of its gradient. Order 2: with λ, μ the eigenvalues of its
     matrix of second derivatives, max(|λ|, |μ|, |λ - μ|), which is 1 for dxx, dxy and the Laplacian dxx + dyy.
     ValueError for a kernel that measures a higher order.
     """
-    constant = answers(kernel_hw, 0)[0]
+    constant = responses(kernel_hw, 0)[0]
     if constant:
         return abs(constant)
-    dy, dx = answers(kernel_hw, 1)
+    dy, dx = responses(kernel_hw, 1)
     if dy or dx:
         return math.hypot(dy, dx)
-    dyy, dxy, dxx = answers(kernel_hw, 2)
+    dyy, dxy, dxx = responses(kernel_hw, 2)
     spread = math.hypot(dxx - dyy, dxy)
     largest = max((abs(dxx + dyy) + spread) / 2, spread)
     if largest == 0:

@@ -6,17 +6,20 @@ import torch
 from torch import Tensor
 
 from cnnlab.filters.bank import FilterBank
+from cnnlab.filters.families import family
 from cnnlab.filters.laplacian import laplacian
 from cnnlab.filters.parameters import choice, number, odd, refuse
 from cnnlab.filters.stencils import rescaled
 
 
+@family("leaves the image as it is")
 def identity(*, size: int = 3) -> FilterBank:
     """One kernel, 1 in the middle: the image as it is. `size` odd."""
     odd("identity", "size", size)
     return FilterBank(_moved(0.0, size).outer(_moved(0.0, size))[None, None], ("identity",), "unit impulse")
 
 
+@family("moves the image by (dy, dx) pixels")
 def shift(*, dy: float = 0, dx: float = 1, size: int | None = None) -> FilterBank:
     """One kernel that moves the image by (dy, dx) pixels: out[y, x] = image[y - dy, x - dx].
 
@@ -36,6 +39,7 @@ def shift(*, dy: float = 0, dx: float = 1, size: int | None = None) -> FilterBan
     return FilterBank(torch.outer(_moved(dy, side), _moved(dx, side))[None, None], (name,), "moved unit impulse")
 
 
+@family("mean of a square neighbourhood")
 def box(*, size: int = 3, normalise: str = "ramp") -> FilterBank:
     """Mean over size x size pixels ("ramp": a constant answers itself); "integers" is the sum. `size` odd."""
     odd("box", "size", size)
@@ -43,6 +47,7 @@ def box(*, size: int = 3, normalise: str = "ramp") -> FilterBank:
     return rescaled("box", FilterBank(kernel, ("box",), "moving average"), normalise)
 
 
+@family("image minus a multiple of its Laplacian")
 def sharpen(*, amount: float = 1.0, neighbours: int = 4) -> FilterBank:
     """Image - amount * Laplacian, 3 x 3: 5 amid -1 for amount 1 and 4 neighbours. A constant answers itself.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.filters.bank import FilterBank
+from cnnlab.filters.families import family
 from cnnlab.filters.gabor import coordinates
 from cnnlab.filters.gaussian import default_size
 from cnnlab.filters.normalisation import moment
@@ -46,6 +47,7 @@ def odd_at(angle: float, sigma: float, size: int) -> Tensor:
     return _odd_shape(angle, sigma, size) / torch.linalg.vector_norm(_odd_shape(0.0, sigma, size))
 
 
+@family("second-order steerable Gaussian: basis or orientations")
 def steerable(
     *, sigma: float = 1.0, size: int | None = None, normalise: str = "ramp", orientations: int | None = None
 ) -> FilterBank:
@@ -61,6 +63,7 @@ def steerable(
     return derivative_bank("steerable", basis(sigma, side), _SOURCE, normalise, orientations)
 
 
+@family("Freeman-Adelson pairs (G2, H2), any orientations")
 def steerable_pair(
     *, sigma: float = 1.0, orientations: int = 4, size: int | None = None, normalise: str = "l2"
 ) -> FilterBank:

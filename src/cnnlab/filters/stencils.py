@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
+from cnnlab.filters.families import family
 from cnnlab.filters.parameters import MOST_ORIENTATIONS, choice, whole
 from cnnlab.filters.rotation import angle_names, angles, steered
 
@@ -111,6 +112,7 @@ def rescaled(family: str, ramp_bank: FilterBank, normalise: str) -> FilterBank:
         raise UsageError(f"{family}: normalise={normalise!r} is not valid: {error}") from None
 
 
+@family("central differences, accuracy 2, 4 or 6, first or second derivative")
 def central(
     *, accuracy: int = 2, order: int = 1, normalise: str = "ramp", orientations: int | None = None
 ) -> FilterBank:
@@ -124,22 +126,26 @@ def central(
     return derivative_bank("central", partials, _FORNBERG, normalise, orientations)
 
 
+@family("first derivative, box smoothing across")
 def prewitt(*, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
     """(dy, dx), 3 x 3. scikit-image's prewitt_h and prewitt_v have the same signs and answer 2 to a ramp."""
     return _first("prewitt", "prewitt", normalise, orientations)
 
 
+@family("first derivative, binomial smoothing across; size 3, 5 or 7")
 def sobel(*, size: int = 3, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
     """(dy, dx), size 3, 5 or 7. `normalise="integers"` is OpenCV's and scipy's; scikit-image's answers 2."""
     choice("sobel", "size", size, (3, 5, 7))
     return _first("sobel", f"sobel_{size}", normalise, orientations)
 
 
+@family("first derivative, 3 10 3 across: closest to isotropic at 3 x 3")
 def scharr(*, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
     """(dy, dx), 3 x 3. `normalise="integers"` is OpenCV's Scharr."""
     return _first("scharr", "scharr", normalise, orientations)
 
 
+@family("Farid-Simoncelli first derivative, optimised for rotation; size 5 or 7")
 def farid(*, size: int = 5, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
     """(dy, dx), size 5 or 7. The published taps answer 0.992 and 1.000 to a ramp; here exactly 1."""
     choice("farid", "size", size, (5, 7))
@@ -150,6 +156,7 @@ def _first(family: str, key: str, normalise: str, orientations: int | None) -> F
     return derivative_bank(family, first_partials(key), STENCILS[key].source, normalise, orientations)
 
 
+@family("Roberts cross: 2 x 2 differences along the diagonals")
 def roberts(*, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
     """Roberts cross, 2 x 2: the derivatives along 45° (down right) and 135° (down left), one vector.
 

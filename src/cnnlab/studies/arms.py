@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from cnnlab._choices import UsageError
 from cnnlab.filters.expression import check_expression
-from cnnlab.filters.families import FAMILIES
+from cnnlab.filters.families import families
 
 CONTROLS = {
     "permuted": "its pixels in another order, one for the whole bank: norms, means, rank and inner products stay",
@@ -111,8 +111,8 @@ def read_arm(text: str) -> Arm:
 def _check_start(text: str, start: str) -> None:
     if start in STARTS:
         return
-    if start.isidentifier() and start not in FAMILIES:
-        _choose(text, "start", start, tuple(dict.fromkeys((*STARTS, *FAMILIES))))
+    if start.isidentifier() and start not in families():
+        _choose(text, "start", start, tuple(dict.fromkeys((*STARTS, *families()))))
     try:
         check_expression(start)
     except ValueError as error:
