@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,9 @@ from cnnlab.filters.expression import Call, Key, Node, Pick, calls, parse
 from cnnlab.filters.families import builder, check_parameters, find
 from cnnlab.filters.normalisation import scaled
 from cnnlab.filters.rotation import angle_names, angles, resampled, steered
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,6 +53,18 @@ class FilterBank:
     def __repr__(self) -> str:
         height, width = self.kernels.shape[-2:]
         return f"FilterBank({len(self)} kernels of {height} x {width}: {', '.join(self.names)})"
+
+    def figure(self) -> "Figure":
+        """One panel per kernel (the first 64) under its name and largest weight: red is positive, blue negative."""
+        from cnnlab.filters.picture import kernel_panels
+
+        return kernel_panels(self.kernels.detach().cpu(), self.names)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        png = BytesIO()
+        self.figure().savefig(png, format="png")
+        return png.getvalue()
 
     def __add__(self, other: "FilterBank") -> "FilterBank":
         """Both banks, one after the other; smaller kernels are padded with zeros about their centre.
