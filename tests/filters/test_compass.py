@@ -13,7 +13,7 @@ COMPASS = ["kirsch", "robinson(levels=3)", "robinson(levels=5)"]
 
 
 @pytest.mark.parametrize("expression", COMPASS)
-def test_each_compass_kernel_answers_one_to_a_ramp_its_own_way_and_zero_across_and_to_a_constant(
+def test_each_compass_kernel_responds_with_one_to_a_ramp_its_own_way_and_zero_across_and_to_a_constant(
     expression,
 ) -> None:
     axis = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
@@ -52,9 +52,9 @@ def test_frei_chen_is_an_orthonormal_basis_whose_edges_lead_with_the_gradient() 
     rows = frei_chen.kernels.flatten(1)
     torch.testing.assert_close(rows @ rows.T, torch.eye(9, dtype=torch.float64))
     ramp = torch.arange(3.0).double().expand(3, 3)
-    answers = rows @ ramp.flatten()
-    assert answers[frei_chen.names.index("frei_chen_dx")] > 0
-    assert abs(answers[frei_chen.names.index("frei_chen_dy")]) < 1e-12
+    responses = rows @ ramp.flatten()
+    assert responses[frei_chen.names.index("frei_chen_dx")] > 0
+    assert abs(responses[frei_chen.names.index("frei_chen_dy")]) < 1e-12
     assert rows[:8].sum(dim=1).abs().max() < 1e-14
     assert frei_chen.vectors == ((0, 1, 2, 3), (4, 5, 6, 7))
 
@@ -62,8 +62,8 @@ def test_frei_chen_is_an_orthonormal_basis_whose_edges_lead_with_the_gradient() 
 def test_the_norms_of_edge_line_and_mean_share_out_the_energy_of_a_patch() -> None:
     frei_chen = bank("frei_chen")
     patch = torch.randn(3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    answers = (frei_chen.kernels[:, 0] * patch).sum(dim=(-2, -1))
-    parts = [answers[list(vector)].square().sum() for vector in frei_chen.vectors] + [answers[8] ** 2]
+    responses = (frei_chen.kernels[:, 0] * patch).sum(dim=(-2, -1))
+    parts = [responses[list(vector)].square().sum() for vector in frei_chen.vectors] + [responses[8] ** 2]
     torch.testing.assert_close(sum(parts), patch.square().sum())
 
 
@@ -72,8 +72,8 @@ def test_an_edge_lies_in_the_edge_subspace_and_a_line_in_the_line_subspace() -> 
     step = torch.tensor([[-1.0, 0, 1]] * 3).double()
     line = torch.tensor([[-1.0, 2, -1]] * 3).double()
     for patch, own, other in ((step, 0, 1), (line, 1, 0)):
-        answers = (frei_chen.kernels[:, 0] * patch).sum(dim=(-2, -1))
-        norms = [answers[list(vector)].norm() for vector in frei_chen.vectors]
+        responses = (frei_chen.kernels[:, 0] * patch).sum(dim=(-2, -1))
+        norms = [responses[list(vector)].norm() for vector in frei_chen.vectors]
         torch.testing.assert_close(norms[own], patch.norm())
         assert norms[other] < 1e-12
 
@@ -89,7 +89,7 @@ def test_the_cosine_basis_is_orthonormal_and_scipys_transform(size: int) -> None
     assert dct.names[size + 1] == "dct_1_1"
 
 
-def test_the_cosine_basis_without_dc_answers_zero_to_a_constant() -> None:
+def test_the_cosine_basis_without_dc_responds_with_zero_to_a_constant() -> None:
     dct = bank("dct", size=4, dc=False)
     assert len(dct) == 15
     assert dct.kernels.sum(dim=(-2, -1)).abs().max() < 1e-14

@@ -55,16 +55,16 @@ def test_gabor_is_scikit_images_times_the_area_of_its_envelope(phase: float) -> 
 
 @QUICK
 @given(wavelength=st.floats(2.5, 10), orientations=st.integers(1, 8), phase=st.floats(-3, 3))
-def test_a_constant_answers_zero_whatever_the_phase(wavelength, orientations, phase) -> None:
+def test_the_response_to_a_constant_is_zero_whatever_the_phase(wavelength, orientations, phase) -> None:
     kernels = bank("gabor", wavelength=wavelength, orientations=orientations, phase=phase).kernels
     torch.testing.assert_close(kernels.sum(dim=(1, 2, 3)), torch.zeros(orientations).double(), atol=1e-12, rtol=0)
 
 
-def test_without_zero_mean_an_even_kernel_answers_to_a_constant() -> None:
+def test_without_zero_mean_an_even_kernel_responds_to_a_constant() -> None:
     assert bank("gabor", orientations=1, sigma=1.0, zero_mean=False).kernels.sum().item() > 0.5
 
 
-def test_the_odd_phase_answers_positively_to_a_ramp_along_its_direction() -> None:
+def test_the_odd_phase_responds_positively_to_a_ramp_along_its_direction() -> None:
     kernels = bank("gabor", wavelength=12, sigma=2.0, orientations=8, phase=-math.pi / 2).kernels[:, 0]
     for k, kernel in enumerate(kernels):
         along, across = coordinates(kernel.shape[-1], math.pi * k / 8)
@@ -72,14 +72,14 @@ def test_the_odd_phase_answers_positively_to_a_ramp_along_its_direction() -> Non
         assert abs((kernel * across).sum()) < 0.03 * (kernel * along).sum()  # the square window is not round
 
 
-def test_each_orientation_answers_most_to_its_own_grating() -> None:
+def test_each_orientation_responds_most_to_its_own_grating() -> None:
     kernels = bank("quadrature", wavelength=5.0, orientations=6).kernels[:, 0]
     waves = torch.stack(
         [torch.exp(2j * math.pi * coordinates(kernels.shape[-1], math.pi * k / 6)[0] / 5) for k in range(6)]
     )
-    answers = torch.einsum("khw,ghw->kg", kernels.to(waves.dtype), waves).abs()
-    assert answers[0::2].argmax(dim=1).tolist() == list(range(6))
-    assert answers[1::2].argmax(dim=1).tolist() == list(range(6))
+    responses = torch.einsum("khw,ghw->kg", kernels.to(waves.dtype), waves).abs()
+    assert responses[0::2].argmax(dim=1).tolist() == list(range(6))
+    assert responses[1::2].argmax(dim=1).tolist() == list(range(6))
 
 
 @QUICK
@@ -105,9 +105,9 @@ def test_a_pair_is_even_and_odd_and_named_so() -> None:
     pairs = bank("quadrature", orientations=3)
     assert pairs.names[2:4] == ("quadrature_t60_even", "quadrature_t60_odd")
     assert pairs.vectors == ((0, 1), (2, 3), (4, 5))
-    turned = pairs.kernels.flip((-2, -1))
-    torch.testing.assert_close(turned[0::2], pairs.kernels[0::2])
-    torch.testing.assert_close(turned[1::2], -pairs.kernels[1::2])
+    rotated = pairs.kernels.flip((-2, -1))
+    torch.testing.assert_close(rotated[0::2], pairs.kernels[0::2])
+    torch.testing.assert_close(rotated[1::2], -pairs.kernels[1::2])
 
 
 def test_the_default_sigma_has_a_bandwidth_of_one_octave() -> None:

@@ -39,7 +39,9 @@ def impulse_kernel(operator, size: int) -> np.ndarray:
 
 @QUICK
 @given(sigma=st.floats(0.6, 6), order=st.integers(0, 5))
-def test_a_derivative_answers_one_to_its_own_monomial_and_zero_to_all_others_up_to_its_order(sigma, order) -> None:
+def test_a_derivative_responds_with_one_to_its_own_monomial_and_zero_to_the_others_up_to_its_order(
+    sigma, order
+) -> None:
     for index, kernel in enumerate(bank("gaussian", sigma=sigma, order=order).kernels[:, 0]):
         for degree in range(order + 1):
             for x_power in range(degree + 1):
@@ -49,7 +51,7 @@ def test_a_derivative_answers_one_to_its_own_monomial_and_zero_to_all_others_up_
 
 @QUICK
 @given(sigma=st.floats(0.6, 4), order=st.integers(1, 4), orientations=st.integers(1, 9))
-def test_an_oriented_derivative_answers_one_to_the_power_along_its_direction(sigma, order, orientations) -> None:
+def test_an_oriented_derivative_responds_with_one_to_the_power_along_its_direction(sigma, order, orientations) -> None:
     oriented = bank("gaussian", sigma=sigma, order=order, orientations=orientations)
     for k, kernel in enumerate(oriented.kernels[:, 0]):
         y, x = monomial(kernel, 1, 0), monomial(kernel, 0, 1)
@@ -123,7 +125,7 @@ LAPLACIANS = [
 
 
 @pytest.mark.parametrize("expression", LAPLACIANS)
-def test_a_laplacian_answers_two_to_half_the_squared_radius_and_zero_to_planes(expression: str) -> None:
+def test_a_laplacian_responds_with_two_to_half_the_squared_radius_and_zero_to_planes(expression: str) -> None:
     kernel = bank(expression).kernels[0, 0]
     for powers, expected in {(0, 0): 0, (1, 0): 0, (0, 1): 0, (1, 1): 0, (2, 0): 1, (0, 2): 1}.items():
         assert_answers(kernel, monomial(kernel, *powers), expected)

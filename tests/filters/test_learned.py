@@ -19,19 +19,19 @@ def smooth_patches(seed: int, count: int = 400, side: int = 5, channels: int = 1
     return torch.nn.functional.avg_pool2d(noise, 3, stride=1)
 
 
-def answers(patches_Nchw: Tensor, kernels_K1hw: Tensor) -> Tensor:
+def responses(patches_Nchw: Tensor, kernels_K1hw: Tensor) -> Tensor:
     """(N c, K)."""
     return patches_Nchw.flatten(0, 1).flatten(1) @ kernels_K1hw.flatten(1).T
 
 
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 999), side=st.integers(2, 6), channels=st.integers(1, 3))
-def test_pca_is_orthonormal_and_its_answers_are_uncorrelated_with_falling_variance(seed, side, channels) -> None:
+def test_pca_is_orthonormal_and_its_responses_are_uncorrelated_with_falling_variance(seed, side, channels) -> None:
     patches = smooth_patches(seed, side=side, channels=channels)
     pca = bank("pca", patches=patches)
     rows = pca.kernels.flatten(1)
     torch.testing.assert_close(rows @ rows.T, torch.eye(side**2, dtype=torch.float64))
-    covariance = torch.cov(answers(patches, pca.kernels).T)
+    covariance = torch.cov(responses(patches, pca.kernels).T)
     variances = covariance.diagonal()
     torch.testing.assert_close(covariance, torch.diag(variances), atol=1e-12, rtol=0)
     assert (variances.diff() <= 1e-12).all()
@@ -56,7 +56,7 @@ def test_the_sign_of_a_component_does_not_depend_on_the_order_of_the_patches() -
 def test_whitened_patches_have_the_identity_as_covariance(kind: str, epsilon: float, tolerance: float) -> None:
     patches = smooth_patches(2, channels=2)
     whitening = bank("whitening", patches=patches, kind=kind, epsilon=epsilon)
-    covariance = torch.cov(answers(patches, whitening.kernels).T)
+    covariance = torch.cov(responses(patches, whitening.kernels).T)
     torch.testing.assert_close(covariance, torch.eye(25, dtype=torch.float64), atol=tolerance, rtol=0)
 
 
@@ -69,7 +69,7 @@ def test_zca_is_the_symmetric_whitening_and_closest_to_the_pixels() -> None:
     assert zca.kernels[7, 0].argmax() == 7
     centred = patches - patches.mean(dim=0)
     pixels = centred.flatten(1)
-    distances = [(answers(centred, bank_.kernels) - pixels).square().mean() for bank_ in (zca, rotated)]
+    distances = [(responses(centred, bank_.kernels) - pixels).square().mean() for bank_ in (zca, rotated)]
     assert distances[0] < distances[1]
 
 

@@ -59,7 +59,7 @@ def test_a_family_of_ones_own_is_valid_in_expressions_listed_and_checked_once_it
     assert listing().splitlines()[-1] == "apart(size=3, normalise='ramp'): difference of the two outermost pixels"
 
 
-def test_its_mistakes_are_answered_as_those_of_all_families(imported) -> None:
+def test_its_mistakes_are_refused_as_those_of_all_families(imported) -> None:
     imported(GOOD)
     for text, message in (
         ("apar", r"unknown filter family 'apar' \(did you mean 'apart'\?\)"),

@@ -46,7 +46,7 @@ def test_four_odd_filters_steer_to_every_angle_with_the_papers_weights(angle: fl
     assert largest_difference(total, odd_at(angle, sigma, 13)) < 1e-12
 
 
-def test_the_axes_of_the_basis_answer_one_exactly_and_the_mixed_one_nearly() -> None:
+def test_the_responses_of_the_axes_of_the_basis_are_one_exactly_and_of_the_mixed_kernel_nearly() -> None:
     for sigma, tolerance in ((0.7, 0.03), *((sigma, 0.01) for sigma in (0.8, 0.9, 1.0, 1.4, 2.1, 5.0))):
         dyy, dxy, dxx = bank("steerable", sigma=sigma).kernels[:, 0]
         x, y = coordinates(dxx.shape[-1], 0.0)
@@ -57,7 +57,7 @@ def test_the_axes_of_the_basis_answer_one_exactly_and_the_mixed_one_nearly() -> 
         assert dxx.sum().item() == pytest.approx(0, abs=1e-13)
 
 
-def test_the_pair_is_the_published_g2_and_h2_turned_to_answer_growth_positively() -> None:
+def test_the_pair_is_the_published_g2_and_h2_with_a_positive_response_to_growth() -> None:
     """Tables III and V: 0.9213 (2x² - 1) e and 0.9780 (x³ - 2.254 x) e with e = exp(-x² - y²)."""
     spacing = 0.5  # of the paper's unit per pixel
     pair = bank("steerable_pair", orientations=1, sigma=1 / (spacing * math.sqrt(2)), size=15)
@@ -80,7 +80,7 @@ def test_the_norm_of_a_steerable_pair_hardly_depends_on_the_phase_of_a_grating()
         assert norms.min() > 0.9 * norms.max()
 
 
-def test_the_odd_of_a_pair_answers_positively_to_growth_along_its_direction() -> None:
+def test_the_odd_of_a_pair_responds_positively_to_growth_along_its_direction() -> None:
     pairs = bank("steerable_pair", orientations=5)
     for k in range(5):
         along, _ = coordinates(pairs.kernels.shape[-1], math.pi * k / 5)
@@ -101,8 +101,8 @@ def test_four_quarter_turns_are_the_identity_and_one_moves_x_onto_y(expression: 
 @pytest.mark.parametrize("degrees", [10, 30, 45, 77, 110, 200])
 def test_interpolated_rotation_comes_close_to_building_a_smooth_kernel_at_that_angle(degrees: float) -> None:
     angle = math.radians(degrees)
-    turned = resampled(even_at(0.0, 3.0, 25)[None, None], angle)[0, 0]
-    assert largest_difference(turned, even_at(angle, 3.0, 25)) < 0.03
+    rotated = resampled(even_at(0.0, 3.0, 25)[None, None], angle)[0, 0]
+    assert largest_difference(rotated, even_at(angle, 3.0, 25)) < 0.03
 
 
 @QUICK
@@ -117,17 +117,17 @@ def test_interpolated_rotation_keeps_the_sum_of_every_kernel(angle: float) -> No
 def test_a_rotated_gradient_pair_is_steered_exactly(family: str) -> None:
     name = family.partition("(")[0]
     expected = bank(f"{name}(orientations=6{', order=1' if 'order' in family else ''})")
-    turned = bank(family).rotated(6)
-    assert turned.names == expected.names
-    torch.testing.assert_close(turned.kernels, expected.kernels)
+    rotated = bank(family).rotated(6)
+    assert rotated.names == expected.names
+    torch.testing.assert_close(rotated.kernels, expected.kernels)
 
 
 def test_rotation_turns_kernels_outside_pairs_one_by_one() -> None:
-    turned = (bank("sobel") + bank("laplacian")).rotated(2)
-    assert turned.names == ("sobel_t0", "sobel_t90", "laplacian_t0", "laplacian_t90")
-    torch.testing.assert_close(turned.kernels[2], turned.kernels[3])
+    rotated = (bank("sobel") + bank("laplacian")).rotated(2)
+    assert rotated.names == ("sobel_t0", "sobel_t90", "laplacian_t0", "laplacian_t90")
+    torch.testing.assert_close(rotated.kernels[2], rotated.kernels[3])
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        turned.rotated(0)
+        rotated.rotated(0)
     flat = FilterBank(torch.ones(1, 1, 1, 3).double(), ("flat",), "test")
     with pytest.raises(ValueError, match="only square kernels"):
         flat.rotated(2)

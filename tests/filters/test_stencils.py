@@ -41,27 +41,29 @@ def padded(kernel_hw: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("expression", PAIRS)
-def test_a_ramp_answers_one_along_its_axis_and_zero_across_and_a_constant_zero(expression: str) -> None:
+def test_the_response_to_a_ramp_is_one_along_its_axis_and_zero_across_and_to_a_constant_zero(
+    expression: str,
+) -> None:
     pair = bank(expression)
     assert [name.rpartition("_")[2] for name in pair.names] == ["dy", "dx"]
     assert pair.vectors == ((0, 1),)
     y, x = grid(pair.kernels[0, 0])
     for polynomial, expected in ((torch.ones_like(x), [0, 0]), (y, [1, 0]), (x, [0, 1])):
-        answers = (pair.kernels[:, 0] * polynomial).sum(dim=(-2, -1))
-        torch.testing.assert_close(answers, torch.tensor(expected, dtype=torch.float64), atol=1e-14, rtol=0)
+        responses = (pair.kernels[:, 0] * polynomial).sum(dim=(-2, -1))
+        torch.testing.assert_close(responses, torch.tensor(expected, dtype=torch.float64), atol=1e-14, rtol=0)
 
 
 @pytest.mark.parametrize("accuracy", [2, 4, 6])
-def test_central_second_derivatives_answer_one_to_their_own_quadratic_and_zero_to_all_below(
+def test_central_second_derivatives_respond_with_one_to_their_own_quadratic_and_zero_to_all_below(
     accuracy: int,
 ) -> None:
     second = bank("central", accuracy=accuracy, order=2)
     assert second.names == ("central_dyy", "central_dxy", "central_dxx")
     y, x = grid(second.kernels[0, 0])
     quadratics = torch.stack([torch.ones_like(x), y, x, y**2 / 2, x * y, x**2 / 2])
-    answers = torch.einsum("khw,phw->kp", second.kernels[:, 0], quadratics)
+    responses = torch.einsum("khw,phw->kp", second.kernels[:, 0], quadratics)
     expected = torch.cat([torch.zeros(3, 3), torch.eye(3)], dim=1).double()
-    torch.testing.assert_close(answers, expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(responses, expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -83,9 +85,9 @@ def test_a_quarter_turn_of_the_image_exchanges_the_derivatives(expression: str) 
     kernels = bank(expression).kernels
     image = torch.randn(20, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     dy, dx = correlated(image, kernels)
-    turned_dy, turned_dx = correlated(torch.rot90(image), kernels)  # what grew along +x now grows along -y
-    torch.testing.assert_close(turned_dy, -torch.rot90(dx), atol=1e-13, rtol=0)
-    torch.testing.assert_close(turned_dx, torch.rot90(dy), atol=1e-13, rtol=0)
+    rotated_dy, rotated_dx = correlated(torch.rot90(image), kernels)  # what grew along +x now grows along -y
+    torch.testing.assert_close(rotated_dy, -torch.rot90(dx), atol=1e-13, rtol=0)
+    torch.testing.assert_close(rotated_dx, torch.rot90(dy), atol=1e-13, rtol=0)
 
 
 @pytest.mark.parametrize("size", [3, 5, 7])
@@ -113,7 +115,7 @@ def test_correlation_on_an_image_is_opencvs_filter2d(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "operators", "ramp_answer"),
+    ("expression", "operators", "ramp_response"),
     [
         ("sobel", (skimage.filters.sobel_h, skimage.filters.sobel_v), 2),
         ("prewitt", (skimage.filters.prewitt_h, skimage.filters.prewitt_v), 2),
@@ -122,29 +124,29 @@ def test_correlation_on_an_image_is_opencvs_filter2d(expression: str) -> None:
             "farid",
             (skimage.filters.farid_h, skimage.filters.farid_v),
             0.9917894,
-        ),  # answer of the published taps
+        ),  # response of the published taps
         ("sobel", (lambda im: scipy.ndimage.sobel(im, 0), lambda im: scipy.ndimage.sobel(im, 1)), 8),
         ("prewitt", (lambda im: scipy.ndimage.prewitt(im, 0), lambda im: scipy.ndimage.prewitt(im, 1)), 6),
     ],
 )
-def test_scipy_and_scikit_image_have_the_same_signs_and_another_scale(expression, operators, ramp_answer) -> None:
+def test_scipy_and_scikit_image_have_the_same_signs_and_another_scale(expression, operators, ramp_response) -> None:
     for kernel, operator in zip(bank(expression).kernels[:, 0], operators, strict=True):
-        torch.testing.assert_close(impulse_kernel(operator), ramp_answer * padded(kernel), atol=1e-6, rtol=0)
+        torch.testing.assert_close(impulse_kernel(operator), ramp_response * padded(kernel), atol=1e-6, rtol=0)
 
 
 def test_roberts_is_scikit_images_times_its_scale_and_its_norm_the_magnitude() -> None:
     image = np.random.default_rng(1).random((12, 12))
-    answers = correlated(torch.from_numpy(image), bank("roberts").kernels).numpy()
+    responses = correlated(torch.from_numpy(image), bank("roberts").kernels).numpy()
     inside = np.s_[:-1, :-1]
     for ours, operator in zip(
-        answers, (skimage.filters.roberts_pos_diag, skimage.filters.roberts_neg_diag), strict=True
+        responses, (skimage.filters.roberts_pos_diag, skimage.filters.roberts_neg_diag), strict=True
     ):
         np.testing.assert_allclose(ours * 2**0.5, operator(image)[inside], atol=1e-12)
-    magnitude = np.linalg.norm(answers, axis=0)
+    magnitude = np.linalg.norm(responses, axis=0)
     np.testing.assert_allclose(magnitude[1:, 1:], skimage.filters.roberts(image)[1:-1, 1:-1], atol=1e-12)
 
 
-def test_roberts_answers_one_to_a_ramp_along_each_diagonal_and_its_steered_pair_along_the_axes() -> None:
+def test_roberts_responds_with_one_to_a_ramp_along_each_diagonal_and_its_steered_pair_along_the_axes() -> None:
     diagonal, axes = bank("roberts"), bank("roberts(orientations=2)")
     y, x = grid(diagonal.kernels[0, 0])
     ramps = torch.stack([(x + y) / 2**0.5, (y - x) / 2**0.5])
@@ -168,7 +170,7 @@ def test_the_integer_form_gives_back_the_cited_taps(key: str) -> None:
 
 @pytest.mark.parametrize("orientations", [1, 3, 8])
 @pytest.mark.parametrize("expression", PAIRS)
-def test_an_oriented_derivative_answers_one_to_a_ramp_along_it_and_zero_across(
+def test_an_oriented_derivative_responds_with_one_to_a_ramp_along_it_and_zero_across(
     expression: str, orientations: int
 ) -> None:
     name, _, rest = expression.rstrip(")").partition("(")
@@ -187,13 +189,13 @@ def test_the_axes_among_the_orientations_are_the_pair_itself(expression: str) ->
     assert torch.equal(oriented[0, 2].kernels, pair["dx", "dy"].kernels)
 
 
-@pytest.mark.parametrize(("key", "ramp_answer"), [("farid_5", 0.991798), ("farid_7", 0.999934)])
-def test_the_published_farid_taps_add_up_as_printed(key: str, ramp_answer: float) -> None:
+@pytest.mark.parametrize(("key", "ramp_response"), [("farid_5", 0.991798), ("farid_7", 0.999934)])
+def test_the_published_farid_taps_add_up_as_printed(key: str, ramp_response: float) -> None:
     """Table I: the prefilter sums to 1 within rounding to six places."""
     stencil = STENCILS[key]
     half = len(stencil.difference) // 2
     assert sum(stencil.smoothing) == pytest.approx(1, abs=2e-6)
-    assert sum(k * tap for k, tap in enumerate(stencil.difference, -half)) == pytest.approx(ramp_answer, abs=1e-9)
+    assert sum(k * tap for k, tap in enumerate(stencil.difference, -half)) == pytest.approx(ramp_response, abs=1e-9)
     # Both estimate the same Fourier curve: the derivative's response is jω times the prefilter's.
     for frequency in (0.3, 0.6, 0.9, 1.2):
         prefilter = sum(tap * math.cos(frequency * k) for k, tap in enumerate(stencil.smoothing, -half))

@@ -24,7 +24,7 @@ class FilterBank:
     """Kernels with names and a source.
 
     `kernels` (K, 1, h, w) float64, finite; `names` K different words such as "sobel_dx"; `source` says where
-    they come from. Each of `vectors` lists the indices of kernels whose answers form one vector: its
+    they come from. Each of `vectors` lists the indices of kernels whose responses form one vector: its
     Euclidean norm is one magnitude, as for (dy, dx) of a gradient or (even, odd) of a quadrature pair.
     """
 
@@ -69,7 +69,7 @@ class FilterBank:
     def __add__(self, other: "FilterBank") -> "FilterBank":
         """Both banks, one after the other; smaller kernels are padded with zeros about their centre.
 
-        A name that is taken gets a number behind its first word (`sobel2_dx`). ValueError if one side is even
+        A name that is taken gets a number after its first word (`sobel2_dx`). UsageError if one side is even
         and the other odd: such kernels have no common centre.
         """
         if not isinstance(other, FilterBank):
@@ -86,7 +86,7 @@ class FilterBank:
     def __getitem__(self, keys: Key | tuple[Key, ...]) -> "FilterBank":
         """Some kernels, by index, slice or name; vectors stay where all of their kernels do.
 
-        A name is a full name or an ending that only one kernel has: `bank["dx"]`. ValueError otherwise.
+        A name is a full name or an ending that only one kernel has: `bank["dx"]`. UsageError otherwise.
         """
         chosen: list[int] = []
         for key in keys if isinstance(keys, tuple) else (keys,):
@@ -109,9 +109,9 @@ class FilterBank:
     def rotated(self, orientations: int) -> "FilterBank":
         """Each kernel at θ_k = kπ/n, k = 0 .. n - 1, from +x towards +y, named by degrees ("sobel_t45").
 
-        A vector (…_dy, …_dx) is steered exactly, into n kernels; any other kernel is turned about its centre
-        by interpolation (exact for multiples of 90°). ValueError if n is no positive integer or a kernel to
-        turn is not square.
+        A vector (…_dy, …_dx) is steered exactly, into n kernels; any other kernel is rotated about its centre
+        by interpolation (exact for multiples of 90°). UsageError if n is no positive integer or a kernel to
+        rotate is not square.
         """
         if type(orientations) is not int or orientations < 1:
             raise UsageError(f"orientations must be an integer of at least 1, got {orientations!r}")
@@ -123,8 +123,8 @@ class FilterBank:
             stem = name.removesuffix("_dx") if index in pairs else name
             pair = self.kernels[[pairs.get(index, index), index], 0]
             for angle, suffix in zip(angles(orientations), angle_names(orientations), strict=True):
-                one = resampled(self.kernels[index : index + 1], angle)[0, 0]
-                groups.append(steered(pair, angle) if index in pairs else one)
+                plain = resampled(self.kernels[index : index + 1], angle)[0, 0]
+                groups.append(steered(pair, angle) if index in pairs else plain)
                 names.append(f"{stem}_{suffix}")
         return FilterBank(torch.stack(groups).unsqueeze(1), tuple(names), f"{self.source}; rotated")
 
@@ -144,16 +144,16 @@ class FilterBank:
     def _index_of(self, name: str) -> int:
         if name in self.names:
             return self.names.index(name)
-        found = [index for index, known in enumerate(self.names) if known.endswith(f"_{name}")]
-        if len(found) == 1:
-            return found[0]
+        matches = [index for index, known in enumerate(self.names) if known.endswith(f"_{name}")]
+        if len(matches) == 1:
+            return matches[0]
         endings = [known.rpartition("_")[2] for known in self.names]
-        problem = "several kernels end in" if found else "no kernel is called"
+        problem = "several kernels end in" if matches else "no kernel is called"
         raise UsageError(f"{problem} {name!r}{nearest(name, [*self.names, *endings])}; valid: {', '.join(self.names)}")
 
 
 def embedded(kernels_K1hw: Tensor, height: int, width: int) -> Tensor:
-    """Kernels padded with zeros to (height, width), centres kept; ValueError if the parity differs."""
+    """Kernels padded with zeros to (height, width), centres kept; UsageError if the parity differs."""
     rows, columns = height - kernels_K1hw.shape[-2], width - kernels_K1hw.shape[-1]
     if rows % 2 or columns % 2:
         small, large = tuple(kernels_K1hw.shape[-2:]), (height, width)
@@ -171,7 +171,7 @@ def bank(expression: str, *, patches: Tensor | None = None, **parameters: object
     """The bank an expression names: "sobel", "sobel(size=5) + laplacian", "sobel[dx]".
 
     `parameters` go to a single family: `bank("sobel", size=5)` is `bank("sobel(size=5)")`. `patches`
-    (N, c, h, w) feed the families learned from data. ValueError for an unknown family or parameter (with the
+    (N, c, h, w) feed the families learned from data. UsageError for an unknown family or parameter (with the
     nearest match), a value a family refuses, parameters beside a composite expression, or patches missing
     or of no use.
 

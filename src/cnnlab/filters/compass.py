@@ -2,7 +2,7 @@
 
 A compass kernel is a ring of eight weights; the next direction moves the ring on by one place, which is 45°
 (not a rotation of the plane: corners and edges change places). Directions run from +x towards +y, so
-e, se, s, sw, w, nw, n, ne with south down; each kernel answers positively to intensity growing that way.
+e, se, s, sw, w, nw, n, ne with south down; each kernel responds positively to intensity growing that way.
 """
 
 import torch
@@ -48,9 +48,8 @@ def ring_kernels(weights: tuple[float, ...]) -> Tensor:
 def kirsch(*, normalise: str = "ramp") -> FilterBank:
     """Kirsch 1971 (Comput. Biomed. Res. 4(3)): 5 5 5 against -3, eight directions.
 
-    The edge is the largest answer. "integers" are the classical kernels; in ramp form each of the eight
-    answers 1 to a ramp along its own direction, for which diagonals are scaled otherwise than rows and
-    columns.
+    The edge is the largest response. "integers" are the classical kernels; in ramp form the response of each to a
+    ramp along its own direction is 1, for which diagonals are scaled otherwise than rows and columns.
     """
     return _compass("kirsch", KIRSCH, "Kirsch 1971, Comput. Biomed. Res. 4(3)", normalise)
 
@@ -67,8 +66,8 @@ def frei_chen(*, normalise: str = "l2") -> FilterBank:
     """Nine orthonormal kernels (Frei & Chen 1977, IEEE Trans. Comput. C-26(10)).
 
     Two vectors: the edge subspace (dy, dx and two ripples) and the line subspace (two lines, two Laplacians);
-    the ratio of a norm to that of all nine answers is the cosine of the angle to that subspace. "ramp"
-    refuses, since the ripples and Laplacians answer 0 to every quadratic; select dy and dx for it.
+    the ratio of a norm to that of all nine responses is the cosine of the angle to that subspace. "ramp"
+    refuses, since the ripples and Laplacians respond with 0 to every quadratic; select dy and dx for it.
     """
     rows = torch.tensor([rows for _, rows in FREI_CHEN], dtype=torch.float64).unsqueeze(1)
     names = tuple(f"frei_chen_{name}" for name, _ in FREI_CHEN)

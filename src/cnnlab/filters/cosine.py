@@ -6,7 +6,7 @@ import torch
 
 from cnnlab.filters.bank import FilterBank
 from cnnlab.filters.families import family
-from cnnlab.filters.parameters import choice, whole
+from cnnlab.filters.parameters import choice, integer
 
 
 @family("orthonormal cosine basis (DCT-II) of a square patch")
@@ -15,10 +15,10 @@ def dct(*, size: int = 3, dc: bool = True) -> FilterBank:
 
     Correlated with a patch they give `scipy.fft.dctn(patch, norm="ortho")`, in row order. Ahmed, Natarajan &
     Rao 1974, IEEE Trans. Comput. C-23(1). `dct_0_1` falls along x: the cosine's sign, not a derivative's.
-    `size` at least 2, even too; `dc=False` leaves out the constant kernel, and all others answer 0 to a
+    `size` at least 2, even too; `dc=False` leaves out the constant kernel, and all others respond with 0 to a
     constant.
     """
-    whole("dct", "size", size, 2, 32)
+    integer("dct", "size", size, 2, 32)
     choice("dct", "dc", dc, (True, False))
     place = torch.arange(size, dtype=torch.float64) + 0.5
     waves = torch.cos(math.pi / size * (place - 0.5).unsqueeze(1) * place) * math.sqrt(2 / size)

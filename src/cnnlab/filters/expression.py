@@ -42,7 +42,7 @@ def parse(text: str) -> Node:
 
     Parameters are literals given by keyword; a bare word stands for a string (`normalise=l2`).
     A subscript holds indices, slices or names: `[0]`, `[0:2]`, `[dx]`, `[dx, dy]`, `["t22.5"]`.
-    ValueError for anything else, for an unknown family or parameter (with the nearest match).
+    UsageError for anything else, for an unknown family or parameter (with the nearest match).
     """
     if not isinstance(text, str) or not text.strip():
         raise UsageError(f"a bank is named by an expression such as 'sobel + laplacian', got {text!r}")
@@ -55,7 +55,7 @@ def parse(text: str) -> Node:
 
 
 def check_expression(text: str) -> None:
-    """ValueError if `text` names no bank: syntax, families and parameter names, not parameter values."""
+    """UsageError if `text` names no bank: syntax, families and parameter names, not parameter values."""
     parse(text)
 
 
@@ -130,6 +130,6 @@ def _key(tree: ast.expr) -> Key:
             return slice(*bounds)
     else:
         key = _literal("subscript", tree)
-        if type(key) in (int, str):
+        if isinstance(key, int | str) and not isinstance(key, bool):
             return key
     raise UsageError(f"a subscript holds indices, slices or names of kernels, got {ast.unparse(tree)!r}")

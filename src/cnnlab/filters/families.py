@@ -1,4 +1,4 @@
-"""Which filter families there are, what they may be asked, and how a new one is added. Imports no torch: quick.
+"""Which filter families there are, what their parameters are, and how a new one is added. Imports no torch: quick.
 
 The package's own families are read from their source files, which imports nothing; others are known once the module
 that defines them is imported.
@@ -97,9 +97,9 @@ def builder(name: str) -> Callable[..., object]:
     return build
 
 
-def check_parameters(name: str, given: list[str]) -> None:
+def check_parameters(name: str, parameters: list[str]) -> None:
     """UsageError with the valid names and the nearest one if a family does not take a parameter."""
-    for parameter in given:
+    for parameter in parameters:
         check_choice(f"parameter of {name}", parameter, find(name).parameters)
 
 
@@ -152,4 +152,4 @@ def _defaults_of(build: FunctionType) -> dict[str, str]:
             f"the filter family {build.__name__!r} must take its parameters by keyword only, "
             f"as in {build.__name__}(*, size: int = 3); not so: {', '.join(wrong)}"
         )
-    return {one.name: "" if one.default is one.empty else repr(one.default) for one in parameters}
+    return {each.name: "" if each.default is each.empty else repr(each.default) for each in parameters}

@@ -4,7 +4,7 @@ g(x, y) = exp(-(u² + aspect² v²) / (2 sigma²)) cos(2π u / wavelength + phas
 v = -x sin θ + y cos θ: Daugman 1985 (JOSA A 2(7)), Jones & Palmer 1987 (J. Neurophysiol. 58(6)). θ runs from
 +x towards +y and is the direction in which the wave travels; lengths in pixels, phase in radians.
 
-OpenCV's getGaborKernel((n, n), sigma, θ, wavelength, aspect, psi) is turned by 180°, which is phase = -psi
+OpenCV's getGaborKernel((n, n), sigma, θ, wavelength, aspect, psi) is rotated by 180°, which is phase = -psi
 here. scikit-image's gabor_kernel(1 / wavelength, θ, sigma_x=sigma, sigma_y=sigma / aspect, offset=phase).real
 is g / (2π sigma_x sigma_y). Both: `zero_mean=False, normalise="peak"`.
 """
@@ -19,12 +19,12 @@ from cnnlab.filters.families import family
 from cnnlab.filters.parameters import (
     MOST_ORIENTATIONS,
     choice,
+    integer,
     number,
     numbers,
     odd,
     refuse,
     scale_names,
-    whole,
 )
 from cnnlab.filters.rotation import angle_names, angles, direction
 
@@ -52,8 +52,8 @@ def wave_packet(
     return envelope * wave
 
 
-def grating_answer(kernel_nn: Tensor, wavelength: float, angle: float) -> Tensor:
-    """Amplitude of the kernel's answer to a grating of amplitude 1 that travels along `angle`."""
+def grating_response(kernel_nn: Tensor, wavelength: float, angle: float) -> Tensor:
+    """Amplitude of the kernel's response to a grating of amplitude 1 that travels along `angle`."""
     u, _ = coordinates(kernel_nn.shape[-1], angle)
     return torch.abs((kernel_nn * torch.exp(2j * math.pi * u / wavelength)).sum())
 
@@ -74,7 +74,7 @@ def gabor(
 
     `wavelength` in pixels, 2 to 100. `sigma` by default 0.562 wavelength (one octave), `size` odd, by
     default 2 ceil(3 sigma) + 1 (over min(aspect, 1)). Phase 0 is even with a bright middle, -π/2 is odd and
-    answers positively to intensity that grows along θ. `zero_mean` keeps the answer to a constant at 0.
+    responds positively to intensity that grows along θ. `zero_mean` keeps the response to a constant at 0.
     `normalise`: "l2", "l1", "grating" (amplitude 1 on its own wave) or "peak" (envelope 1 in the middle: g
     itself).
     """
@@ -96,7 +96,7 @@ def quadrature(
     """Pairs of Gabor kernels (even, odd), each pair a vector: `quadrature_t45_even`, `quadrature_t45_odd`.
 
     Phases 0 and -π/2, both of mean zero; the other parameters as in `gabor`. Normalised by "grating", the
-    norm of a pair's answers to its own wave is exactly the wave's amplitude, whatever its phase (local
+    norm of a pair's responses to its own wave is exactly the wave's amplitude, whatever its phase (local
     energy: Adelson & Bergen 1985, JOSA A 2(2)).
     """
     named = [("_even", 0.0), ("_odd", -math.pi / 2)]
@@ -115,7 +115,7 @@ def _packets(
     normalise: str,
 ) -> FilterBank:
     waves = numbers(family, "wavelength", wavelength, 2.0, 100.0)
-    whole(family, "orientations", orientations, 1, MOST_ORIENTATIONS)
+    integer(family, "orientations", orientations, 1, MOST_ORIENTATIONS)
     number(family, "aspect", aspect, 0.1, 10.0)
     choice(family, "zero_mean", zero_mean, (True, False))
     choice(family, "normalise", normalise, ("grating", "l2", "l1", "peak"))
@@ -136,7 +136,7 @@ def _packets(
 
 
 def _normalised(family: str, packet_nn: Tensor, wavelength: float, angle: float, normalise: str) -> Tensor:
-    if packet_nn.abs().max() < 1e-9 or grating_answer(packet_nn, wavelength, angle) < 1e-9:
+    if packet_nn.abs().max() < 1e-9 or grating_response(packet_nn, wavelength, angle) < 1e-9:
         refuse(
             family,
             "wavelength",
@@ -146,5 +146,5 @@ def _normalised(family: str, packet_nn: Tensor, wavelength: float, angle: float,
     if normalise == "peak":
         return packet_nn
     if normalise == "grating":
-        return packet_nn / grating_answer(packet_nn, wavelength, angle)
+        return packet_nn / grating_response(packet_nn, wavelength, angle)
     return packet_nn / torch.linalg.vector_norm(packet_nn, ord=2 if normalise == "l2" else 1)

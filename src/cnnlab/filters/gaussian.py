@@ -8,7 +8,7 @@ from torch import Tensor
 from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank, joined
 from cnnlab.filters.families import family
-from cnnlab.filters.parameters import numbers, odd, refuse, scale_names, whole
+from cnnlab.filters.parameters import integer, numbers, odd, refuse, scale_names
 from cnnlab.filters.stencils import derivative_bank, rescaled
 
 SMALLEST, LARGEST = 0.1, 100.0  # sigma in pixels
@@ -21,13 +21,13 @@ def default_size(sigma: float, order: int = 0) -> int:
 
 
 def derivative_taps(sigma: float, order: int, size: int) -> Tensor:
-    """(size,) float64 taps of the derivative of `order`, correlated: growing intensity answers positively.
+    """(size,) float64 taps of the derivative of `order`, correlated: growing intensity responds positively.
 
-    The sampled Gaussian times the one polynomial of degree `order` for which the answer to x^order/order! is
+    The sampled Gaussian times the one polynomial of degree `order` for which the response to x^order/order! is
     exactly 1 and to every lower power exactly 0. This is the weighted least-squares fit of a polynomial, the
     sampled form of the Hermite functions (Lindeberg 1994, Scale-Space Theory in Computer Vision; Savitzky &
     Golay 1964 with Gaussian weights), and tends to the sampled derivative of the Gaussian as sigma grows.
-    ValueError if the Gaussian leaves too few taps above rounding noise to measure that derivative.
+    UsageError if the Gaussian leaves too few taps above rounding noise to measure that derivative.
     """
     x = torch.arange(size, dtype=torch.float64) - size // 2
     root = torch.exp(-((x / (2 * sigma)) ** 2))  # the square root of the Gaussian
@@ -46,7 +46,7 @@ def derivative_taps(sigma: float, order: int, size: int) -> Tensor:
 
 def partials(sigma: float, order: int, size: int) -> Tensor:
     """(order + 1, size, size) float64: all partials of one order, from d/dy^order to d/dx^order."""
-    taps = [derivative_taps(sigma, one, size) for one in range(order + 1)]
+    taps = [derivative_taps(sigma, each, size) for each in range(order + 1)]
     return torch.stack([torch.outer(taps[order - x_order], taps[x_order]) for x_order in range(order + 1)])
 
 
@@ -63,11 +63,11 @@ def gaussian(
 
     Order 1 gives (dy, dx), order 2 (dyy, dxy, dxx), and so on; several `sigma` (pixels, 0.1 to 100) give
     groups named by scale (`gaussian_s2_dx`). `size` is odd, by default 2 ceil(3 sigma) + 1. In ramp form a
-    derivative answers exactly 1 to its own monomial y^a x^b / (a! b!) and 0 to the other monomials of up to
+    derivative responds with exactly 1 to its own monomial y^a x^b / (a! b!) and 0 to the other monomials of up to
     that order; along a direction u, exactly 1 to (u·x)^n / n!. scipy's `gaussian_filter` samples instead: the
     same up to its gain for orders 0 and 1, close for higher orders (and scipy's `order=1` has the same sign).
     """
-    whole("gaussian", "order", order, 0, HIGHEST_ORDER)
+    integer("gaussian", "order", order, 0, HIGHEST_ORDER)
     if size is not None:
         odd("gaussian", "size", size, least=order + 1)
     if order == 0 and orientations is not None:
@@ -78,14 +78,14 @@ def gaussian(
         side = size or default_size(scale, order)
         try:
             kernels = partials(scale, order, side)
-        except ValueError as error:
+        except UsageError as error:
             raise UsageError(f"gaussian: {error}; take a larger sigma or a lower order") from None
         groups.append(_group(name, kernels, normalise, orientations))
     return joined(groups)
 
 
 def _group(name: str, partials_Phw: Tensor, normalise: str, orientations: int | None) -> FilterBank:
-    source = "Gaussian derivatives, Lindeberg 1994, with exact answers to polynomials"
+    source = "Gaussian derivatives, Lindeberg 1994, with exact responses to polynomials"
     if len(partials_Phw) > 1:
         return derivative_bank(name, partials_Phw, source, normalise, orientations)
     return rescaled("gaussian", FilterBank(partials_Phw.unsqueeze(1), (name,), source), normalise)

@@ -1,6 +1,6 @@
 """Laplacians: dxx + dyy, positive for a dark spot on bright ground. h by w kernel sides.
 
-In ramp form every one of them answers exactly 1 to x²/2 and to y²/2, so 2 to (x² + y²)/2, and 0 to 1, x, y.
+In ramp form the response of every one of them to x²/2 and to y²/2 is exactly 1, so 2 to (x² + y²)/2, and 0 to 1, x, y.
 """
 
 import torch
@@ -40,7 +40,7 @@ def log(*, sigma: float | tuple[float, ...] = 1.0, size: int | None = None, norm
         side = _side("log", size, 4 * scale / 3)
         try:
             dyy, _, dxx = partials(scale, 2, side)
-        except ValueError as error:
+        except UsageError as error:
             raise UsageError(f"log: {error}; take a larger sigma") from None
         banks.append(_one(name, dyy + dxx, "Laplacian of Gaussian, Marr & Hildreth 1980", normalise))
     return joined(banks)
@@ -64,7 +64,7 @@ def dog(
     banks = []
     for scale, name in zip(scales, scale_names("dog", "s", scales), strict=True):
         side = _side("dog", size, ratio * scale)
-        wide, narrow = (derivative_taps(one, 0, side) for one in (ratio * scale, scale))
+        wide, narrow = (derivative_taps(width, 0, side) for width in (ratio * scale, scale))
         difference = torch.outer(wide, wide) - torch.outer(narrow, narrow)
         curvature = moment(difference, 0, 2)
         if curvature < 1e-6:

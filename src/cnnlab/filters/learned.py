@@ -10,7 +10,7 @@ from cnnlab.filters.parameters import choice, number, refuse
 
 
 def middle(family: str, patches_Nchw: Tensor, size: int | None) -> Tensor:
-    """The (size, size) middle of every patch, or the patches as they are. ValueError for what has none."""
+    """The (size, size) middle of every patch, or the patches as they are. UsageError for what has none."""
     if size is None or not isinstance(patches_Nchw, Tensor) or patches_Nchw.ndim != 4:
         return patches_Nchw
     spare = [side - size if type(size) is int else -1 for side in patches_Nchw.shape[-2:]]
@@ -22,10 +22,10 @@ def middle(family: str, patches_Nchw: Tensor, size: int | None) -> Tensor:
 
 
 def samples(family: str, patches_Nchw: Tensor) -> Tensor:
-    """(M, D) float64: every channel of every patch is one sample. ValueError for what teaches nothing."""
+    """(M, D) float64: every channel of every patch is one sample. UsageError for what teaches nothing."""
     if not isinstance(patches_Nchw, Tensor) or patches_Nchw.ndim != 4 or not patches_Nchw.is_floating_point():
-        found = getattr(patches_Nchw, "dtype", type(patches_Nchw)), tuple(getattr(patches_Nchw, "shape", ()))
-        raise UsageError(f"{family}: patches must be a float tensor (N, c, h, w), got {found}")
+        kind = getattr(patches_Nchw, "dtype", type(patches_Nchw)), tuple(getattr(patches_Nchw, "shape", ()))
+        raise UsageError(f"{family}: patches must be a float tensor (N, c, h, w), got {kind}")
     samples_MD = patches_Nchw.detach().to("cpu", torch.float64).flatten(0, 1).flatten(1)
     if len(samples_MD) < 2 or samples_MD.shape[1] == 0 or not samples_MD.isfinite().all():
         raise UsageError(f"{family}: patches must be at least two and finite, got {tuple(patches_Nchw.shape)}")
@@ -64,12 +64,12 @@ def pca(*, patches: Tensor, size: int | None = None, components: int | None = No
 
 @family("whitening filters of image patches (ZCA or PCA)")
 def whitening(*, patches: Tensor, size: int | None = None, kind: str = "zca", epsilon: float = 1e-5) -> FilterBank:
-    """h w kernels whose answers to such patches, or their (size, size) middle, have the identity as covariance.
+    """h w kernels whose responses to such patches, or their (size, size) middle, have the identity as covariance.
 
     With covariance E diag(d) E': "zca" is E diag(d)^-1/2 E', closest to the pixels (Bell & Sejnowski 1997,
     Vision Research 37(23)), `whitening_y_x` in row order; "pca" is diag(d)^-1/2 E', by falling variance
     (Kessy, Lewin & Strimmer 2018, Am. Stat. 72(4)), `whitening_0`, ... `epsilon` >= 0 is added to each
-    variance d as a fraction of their mean and damps the weak ones; 0 whitens exactly. ValueError if a
+    variance d as a fraction of their mean and damps the weak ones; 0 whitens exactly. UsageError if a
     variance is then 0.
     """
     choice("whitening", "kind", kind, ("zca", "pca"))

@@ -42,11 +42,11 @@ def steered(partials_Phw: Tensor, angle: float) -> Tensor:
 
 
 def resampled(kernels_K1nn: Tensor, angle: float) -> Tensor:
-    """Kernels turned by `angle` (radians, +x towards +y) about their centre; same shape and sums.
+    """Kernels rotated by `angle` (radians, +x towards +y) about their centre; same shape and sums.
 
     Multiples of 90° move the entries and are exact. Other angles interpolate bicubically with zeros outside,
-    which is an approximation; the sum of each kernel is restored, so derivatives still answer 0 to a
-    constant. Raises ValueError if the kernels are not square.
+    which is an approximation; the sum of each kernel is restored, so derivatives still respond with 0 to a
+    constant. Raises UsageError if the kernels are not square.
     """
     size = kernels_K1nn.shape[-1]
     if kernels_K1nn.shape[-2] != size:
@@ -57,6 +57,6 @@ def resampled(kernels_K1nn: Tensor, angle: float) -> Tensor:
     cos, sin = direction(angle)
     backward = torch.tensor([[cos, sin, 0.0], [-sin, cos, 0.0]], dtype=kernels_K1nn.dtype)
     grid = F.affine_grid(backward.expand(len(kernels_K1nn), 2, 3), list(kernels_K1nn.shape), align_corners=False)
-    turned = F.grid_sample(kernels_K1nn, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
-    missing = (kernels_K1nn - turned).sum(dim=(-2, -1), keepdim=True)
-    return turned + missing / size**2
+    rotated = F.grid_sample(kernels_K1nn, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
+    missing = (kernels_K1nn - rotated).sum(dim=(-2, -1), keepdim=True)
+    return rotated + missing / size**2

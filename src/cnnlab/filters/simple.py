@@ -23,7 +23,7 @@ def identity(*, size: int = 3) -> FilterBank:
 def shift(*, dy: float = 0, dx: float = 1, size: int | None = None) -> FilterBank:
     """One kernel that moves the image by (dy, dx) pixels: out[y, x] = image[y - dy, x - dx].
 
-    As `scipy.ndimage.shift(image, (dy, dx), order=1)`: whole pixels exactly, fractions by linear
+    As `scipy.ndimage.shift(image, (dy, dx), order=1)`: integer moves exactly, fractions by linear
     interpolation. Named by the move, `shift_down1_right2`. `size` odd, by default just large enough; at most
     64 pixels.
     """
@@ -41,7 +41,7 @@ def shift(*, dy: float = 0, dx: float = 1, size: int | None = None) -> FilterBan
 
 @family("mean of a square neighbourhood")
 def box(*, size: int = 3, normalise: str = "ramp") -> FilterBank:
-    """Mean over size x size pixels ("ramp": a constant answers itself); "integers" is the sum. `size` odd."""
+    """Mean over size x size pixels ("ramp": a constant stays as it is); "integers" is the sum. `size` odd."""
     odd("box", "size", size)
     kernel = torch.full((1, 1, size, size), 1 / size**2, dtype=torch.float64)
     return rescaled("box", FilterBank(kernel, ("box",), "moving average"), normalise)
@@ -49,7 +49,7 @@ def box(*, size: int = 3, normalise: str = "ramp") -> FilterBank:
 
 @family("image minus a multiple of its Laplacian")
 def sharpen(*, amount: float = 1.0, neighbours: int = 4) -> FilterBank:
-    """Image - amount * Laplacian, 3 x 3: 5 amid -1 for amount 1 and 4 neighbours. A constant answers itself.
+    """Image - amount * Laplacian, 3 x 3: 5 amid -1 for amount 1 and 4 neighbours. A constant stays as it is.
 
     The Laplacian on 4 or 8 `neighbours` has its classical integers; `amount` from 0 to 100. Gonzalez & Woods,
     Digital Image Processing, section 3.6.

@@ -16,7 +16,7 @@ from cnnlab.filters.families import family
 from cnnlab.filters.gabor import coordinates
 from cnnlab.filters.gaussian import default_size
 from cnnlab.filters.normalisation import moment
-from cnnlab.filters.parameters import MOST_ORIENTATIONS, number, odd, whole
+from cnnlab.filters.parameters import MOST_ORIENTATIONS, integer, number, odd
 from cnnlab.filters.rotation import angle_names, angles
 from cnnlab.filters.stencils import derivative_bank, rescaled
 
@@ -34,15 +34,15 @@ def basis(sigma: float, size: int) -> Tensor:
 def even_at(angle: float, sigma: float, size: int) -> Tensor:
     """G2 along `angle` (radians), (size, size) float64: (u² - m) exp(-r²), m chosen so that the sum is 0.
 
-    Its scale does not depend on the angle and makes the answer to x²/2 exactly 1 at angle 0.
+    Its scale does not depend on the angle and makes the response to x²/2 exactly 1 at angle 0.
     """
     return _even_shape(angle, sigma, size) / moment(_even_shape(0.0, sigma, size), 0, 2)
 
 
 def odd_at(angle: float, sigma: float, size: int) -> Tensor:
-    """H2 along `angle` (radians), (size, size) float64, L2 norm 1 at angle 0; growth answers positively.
+    """H2 along `angle` (radians), (size, size) float64, L2 norm 1 at angle 0; positive for growth.
 
-    The paper's sign turned, like its axes: y grows down here.
+    The paper's sign is reversed, like its axes: y grows down here.
     """
     return _odd_shape(angle, sigma, size) / torch.linalg.vector_norm(_odd_shape(0.0, sigma, size))
 
@@ -54,9 +54,9 @@ def steerable(
     """G2: the basis (dyy, dxy, dxx), or n oriented second derivatives at θ_k = kπ/n.
 
     θ steers by cos² θ dxx + 2 cos θ sin θ dxy + sin² θ dyy, which equals building G2 at that angle on every
-    pixel. dxx and dyy answer exactly 1 to x²/2 and y²/2. In between, and for dxy, sampling leaves the
-    answer near 1 (within 3 % for sigma 0.7, 1 % from 0.8, at the default size); `gaussian(order=2)` answers
-    exactly 1 there, but is not the same function at every angle. `sigma` in pixels, 0.7 to 100; `size`
+    pixel. The responses of dxx to x²/2 and of dyy to y²/2 are exactly 1. In between, and for dxy, sampling leaves them
+    near 1 (within 3 % for sigma 0.7, 1 % from 0.8, at the default size); those of `gaussian(order=2)` are exactly 1
+    there, but is not the same function at every angle. `sigma` in pixels, 0.7 to 100; `size`
     odd, by default 2 ceil(4 sigma) + 1.
     """
     side = _side("steerable", sigma, size)
@@ -72,7 +72,7 @@ def steerable_pair(
     `normalise` is "l2" (unit energy; the paper's H2 has 0.99), "l1" or "ramp"; the rest as in `steerable`.
     """
     side = _side("steerable_pair", sigma, size)
-    whole("steerable_pair", "orientations", orientations, 1, MOST_ORIENTATIONS)
+    integer("steerable_pair", "orientations", orientations, 1, MOST_ORIENTATIONS)
     kernels, names = [], []
     for angle, name in zip(angles(orientations), angle_names(orientations), strict=True):
         kernels += [even_at(angle, sigma, side), odd_at(angle, sigma, side)]

@@ -1,7 +1,7 @@
 """Derivative stencils of small integers and published taps. P partial derivatives, h by w and n kernel sides.
 
-Each stencil stands once, in STENCILS, as its source prints it (turned so that growing intensity answers
-positively under correlation); every kernel, scale and orientation is derived from there.
+Each stencil stands once, in STENCILS, as its source prints it (reversed where need be, so that the
+response to growing intensity is positive under correlation); every kernel, scale and orientation is derived from there.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
 from cnnlab.filters.families import family
-from cnnlab.filters.parameters import MOST_ORIENTATIONS, choice, whole
+from cnnlab.filters.parameters import MOST_ORIENTATIONS, choice, integer
 from cnnlab.filters.rotation import angle_names, angles, steered
 
 
@@ -26,7 +26,7 @@ class Stencil:
     order: int = 1  # of the derivative
 
     def along(self) -> Tensor:
-        """(n,) float64 taps that answer exactly 1 to x (order 1) or x²/2 (order 2)."""
+        """(n,) float64 taps that respond with exactly 1 to x (order 1) or x²/2 (order 2)."""
         taps = torch.tensor(self.difference, dtype=torch.float64)
         x = torch.arange(len(taps), dtype=torch.float64) - len(taps) // 2
         return taps / (taps * x**self.order / self.order).sum()
@@ -68,7 +68,7 @@ STENCILS = {
 
 
 def first_partials(key: str) -> Tensor:
-    """(2, n, n) float64: (d/dy, d/dx) of a stencil of order 1; each answers exactly 1 to a unit ramp."""
+    """(2, n, n) float64: (d/dy, d/dx) of a stencil of order 1; the response to a unit ramp is exactly 1."""
     stencil = STENCILS[key]
     along, across = stencil.along(), stencil.across()
     return torch.stack([torch.outer(along, across), torch.outer(across, along)])
@@ -93,7 +93,7 @@ def derivative_bank(
         names = [f"{family}_d{'x' * x}{'y' * (order - x)}" for x in range(order + 1)]
         kernels, vectors = partials_Phw, ((0, 1),) if order == 1 else ()
     else:
-        whole(family, "orientations", orientations, 1, MOST_ORIENTATIONS)
+        integer(family, "orientations", orientations, 1, MOST_ORIENTATIONS)
         names = [f"{family}_{name}" for name in angle_names(orientations)]
         kernels = torch.stack([steered(partials_Phw, angle) for angle in angles(orientations)])
         vectors = ()
@@ -102,13 +102,13 @@ def derivative_bank(
 
 
 def rescaled(family: str, ramp_bank: FilterBank, normalise: str) -> FilterBank:
-    """A bank built in ramp form, in the form asked for; ValueError names the family and the parameter."""
+    """A bank built in ramp form, in another form; UsageError names the family and the parameter."""
     choice(family, "normalise", normalise, ("ramp", "integers", "l2", "l1"))
     if normalise == "ramp":
         return ramp_bank
     try:
         return ramp_bank.normalised(normalise)
-    except ValueError as error:
+    except UsageError as error:
         raise UsageError(f"{family}: normalise={normalise!r} is not valid: {error}") from None
 
 
@@ -128,13 +128,13 @@ def central(
 
 @family("first derivative, box smoothing across")
 def prewitt(*, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
-    """(dy, dx), 3 x 3. scikit-image's prewitt_h and prewitt_v have the same signs and answer 2 to a ramp."""
+    """(dy, dx), 3 x 3. scikit-image's prewitt_h and prewitt_v have the same signs and respond with 2 to a ramp."""
     return _first("prewitt", "prewitt", normalise, orientations)
 
 
 @family("first derivative, binomial smoothing across; size 3, 5 or 7")
 def sobel(*, size: int = 3, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
-    """(dy, dx), size 3, 5 or 7. `normalise="integers"` is OpenCV's and scipy's; scikit-image's answers 2."""
+    """(dy, dx), size 3, 5 or 7. `normalise="integers"` is OpenCV's and scipy's; scikit-image's responds with 2."""
     choice("sobel", "size", size, (3, 5, 7))
     return _first("sobel", f"sobel_{size}", normalise, orientations)
 
@@ -147,7 +147,7 @@ def scharr(*, normalise: str = "ramp", orientations: int | None = None) -> Filte
 
 @family("Farid-Simoncelli first derivative, optimised for rotation; size 5 or 7")
 def farid(*, size: int = 5, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
-    """(dy, dx), size 5 or 7. The published taps answer 0.992 and 1.000 to a ramp; here exactly 1."""
+    """(dy, dx), size 5 or 7. The published taps respond with 0.992 and 1.000 to a ramp; here exactly 1."""
     choice("farid", "size", size, (5, 7))
     return _first("farid", f"farid_{size}", normalise, orientations)
 
@@ -160,8 +160,8 @@ def _first(family: str, key: str, normalise: str, orientations: int | None) -> F
 def roberts(*, normalise: str = "ramp", orientations: int | None = None) -> FilterBank:
     """Roberts cross, 2 x 2: the derivatives along 45° (down right) and 135° (down left), one vector.
 
-    Both answer exactly 1 to a unit ramp along their direction, so the norm is the gradient's magnitude (as in
-    scikit-image). The answer belongs to the middle of the four pixels. `orientations` steers the two exactly.
+    Both respond with exactly 1 to a unit ramp along their direction, so the norm is the gradient's magnitude (as in
+    scikit-image). The response belongs to the middle of the four pixels. `orientations` steers the two exactly.
     """
     down_right = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64) / 2**0.5
     down_left = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64) / 2**0.5

@@ -28,10 +28,10 @@ def test_what_stays_has_cosine_one_distance_zero_and_angle_zero() -> None:
 
 
 @settings(deadline=None, max_examples=20)
-@given(scale=st.floats(1e-6, 1e6), share=st.floats(0.3, 1))
-def test_scaling_keeps_cosines_and_angles_and_negation_the_angles(scale: float, share: float) -> None:
+@given(scale=st.floats(1e-6, 1e6), fraction=st.floats(0.3, 1))
+def test_scaling_keeps_cosines_and_angles_and_negation_the_angles(scale: float, fraction: float) -> None:
     kernels = random_kernels(6, 1, 5, 5)
-    _, grown, negated = drift({0: kernels, 1: scale * kernels, 2: -kernels}, share)
+    _, grown, negated = drift({0: kernels, 1: scale * kernels, 2: -kernels}, fraction)
     assert grown.cosines == pytest.approx([1.0] * 6)
     assert grown.relative_distance == pytest.approx(abs(scale - 1), rel=1e-9, abs=1e-12)
     assert grown.largest_angle == pytest.approx(0, abs=1e-6)
@@ -40,11 +40,11 @@ def test_scaling_keeps_cosines_and_angles_and_negation_the_angles(scale: float, 
 
 
 @settings(deadline=None, max_examples=20)
-@given(seed=st.integers(0, 999), share=st.floats(0.3, 1))
-def test_mixing_the_kernels_by_a_rotation_turns_no_subspace(seed: int, share: float) -> None:
+@given(seed=st.integers(0, 999), fraction=st.floats(0.3, 1))
+def test_mixing_the_kernels_by_a_rotation_turns_no_subspace(seed: int, fraction: float) -> None:
     kernels = random_kernels(6, 1, 5, 5, seed=seed)
     mixed = torch.einsum("jk,kchw->jchw", rotation(6, seed), kernels)
-    _, row = drift({0: kernels, 1: mixed}, share)
+    _, row = drift({0: kernels, 1: mixed}, fraction)
     assert row.largest_angle == pytest.approx(0, abs=1e-5)
     assert row.cosine < 0.999
 
@@ -52,7 +52,7 @@ def test_mixing_the_kernels_by_a_rotation_turns_no_subspace(seed: int, share: fl
 def test_orthonormal_kernels_mixed_by_a_rotation_turn_no_subspace_though_none_of_them_leads() -> None:
     kernels = rotation(25)[:6].view(6, 1, 5, 5)
     mixed = torch.einsum("jk,kchw->jchw", rotation(6, 4), kernels)
-    assert drift({0: kernels, 1: mixed}, share=0.5)[1].largest_angle == pytest.approx(0, abs=1e-6)
+    assert drift({0: kernels, 1: mixed}, fraction=0.5)[1].largest_angle == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("degrees", [1e-5, 0.3, 30, 60, 89.9])
@@ -75,7 +75,7 @@ def test_the_angles_are_scipys() -> None:
 
 def test_kernels_that_span_everything_have_no_angle_and_zeros_no_cosine() -> None:
     full = random_kernels(9, 1, 2, 2)
-    assert drift({0: full, 1: full + 1}, share=1.0)[1].largest_angle is None
+    assert drift({0: full, 1: full + 1}, fraction=1.0)[1].largest_angle is None
     zero = torch.zeros(2, 1, 3, 3)
     row = drift({0: zero, 1: random_kernels(2, 1, 3, 3)})[1]
     assert (row.cosine, row.cosines, row.relative_distance, row.largest_angle) == (None, (None, None), None, None)
@@ -83,10 +83,10 @@ def test_kernels_that_span_everything_have_no_angle_and_zeros_no_cosine() -> Non
     assert (died.cosine, died.relative_distance, died.largest_angle) == (None, pytest.approx(1), None)
 
 
-def test_snapshots_of_different_shapes_none_at_all_and_a_wrong_share_are_refused() -> None:
+def test_snapshots_of_different_shapes_none_at_all_and_a_wrong_fraction_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         drift({0: torch.ones(1, 1, 3, 3), 1: torch.ones(1, 1, 5, 5)})
     with pytest.raises(ValueError, match="none"):
         drift({})
-    with pytest.raises(ValueError, match="share"):
-        drift({0: torch.ones(1, 1, 3, 3)}, share=0)
+    with pytest.raises(ValueError, match="fraction"):
+        drift({0: torch.ones(1, 1, 3, 3)}, fraction=0)

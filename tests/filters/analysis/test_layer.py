@@ -37,11 +37,11 @@ def test_all_kernels_of_a_layer_of_zeros_are_dead_and_nothing_else_is_said() -> 
     assert (found.effective_rank, found.variance_entropy, found.sparsity, found.near_zero) == (0, 0, 1, 1)
 
 
-def test_the_share_of_the_largest_norm_below_which_a_kernel_is_dead_is_a_parameter() -> None:
+def test_the_fraction_of_the_largest_norm_below_which_a_kernel_is_dead_is_a_parameter() -> None:
     kernels = torch.ones(3, 1, 2, 2) * torch.tensor([1.0, 0.5, 0.004]).view(3, 1, 1, 1)
     assert dead(kernels) == (2,)
-    assert dead(kernels, share=0.001) == ()
-    assert dead(kernels, share=0.6) == (1, 2)
+    assert dead(kernels, fraction=0.001) == ()
+    assert dead(kernels, fraction=0.6) == (1, 2)
 
 
 def test_the_cosine_from_which_kernels_are_a_pair_is_a_parameter_and_the_closest_come_first() -> None:
@@ -80,9 +80,9 @@ def test_variance_entropy_is_zero_for_multiples_of_one_and_full_for_white_slices
 
 def test_variance_entropy_is_that_of_a_principal_component_analysis() -> None:
     kernels = random_kernels(20, 3, 3, 3) * torch.tensor([3.0, 1.0, 0.2])
-    shares = torch.linalg.eigvalsh(torch.cov(kernels.reshape(60, 9).T))
-    shares = shares / shares.sum()
-    assert variance_entropy(kernels) == pytest.approx(float(-(shares * shares.log10()).sum()))
+    fractions = torch.linalg.eigvalsh(torch.cov(kernels.reshape(60, 9).T))
+    fractions = fractions / fractions.sum()
+    assert variance_entropy(kernels) == pytest.approx(float(-(fractions * fractions.log10()).sum()))
 
 
 def test_orthogonality_is_one_for_orthogonal_kernels_and_zero_for_multiples() -> None:

@@ -35,14 +35,14 @@ def test_sobel_is_rank_one_antisymmetric_with_its_peak_at_a_quarter_and_a_band_f
     assert sobel.frequency == pytest.approx(0.25, abs=1e-5)
     assert sobel.orientation == pytest.approx(degrees, abs=1e-9)
     assert sobel.bandwidth == pytest.approx(math.log2(5), abs=1e-4)  # sin(2πf) = 1/2
-    assert sobel.dc_share == pytest.approx(0, abs=1e-12)
+    assert sobel.dc_fraction == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("neighbours", "share"), [(4, 0.9899), (8, 0.9330)])
-def test_laplacians_are_symmetric_of_rank_two_without_orientation(neighbours: int, share: float) -> None:
+@pytest.mark.parametrize(("neighbours", "fraction"), [(4, 0.9899), (8, 0.9330)])
+def test_laplacians_are_symmetric_of_rank_two_without_orientation(neighbours: int, fraction: float) -> None:
     laplacian = one(f"laplacian(neighbours={neighbours})")
     assert (laplacian.rank, laplacian.orientation) == (2, None)
-    assert laplacian.separability == pytest.approx(share, abs=5e-5)
+    assert laplacian.separability == pytest.approx(fraction, abs=5e-5)
     assert laplacian.symmetric == pytest.approx(1)
 
 
@@ -54,11 +54,11 @@ def test_roberts_is_rank_two_in_equal_parts_along_its_diagonal() -> None:
         assert roberts.frequency == pytest.approx(math.sqrt(2) / 4, abs=1e-5)  # of a ridge of peaks the one at 45°
 
 
-@pytest.mark.parametrize(("degrees", "rank", "share"), [(0, 1, 1.0), (30, 2, 0.5421), (45, 2, 0.5), (90, 1, 1.0)])
-def test_an_odd_gabor_has_its_published_separability_orientation_and_frequency(degrees, rank, share) -> None:
+@pytest.mark.parametrize(("degrees", "rank", "fraction"), [(0, 1, 1.0), (30, 2, 0.5421), (45, 2, 0.5), (90, 1, 1.0)])
+def test_an_odd_gabor_has_its_published_separability_orientation_and_frequency(degrees, rank, fraction) -> None:
     gabor = properties(odd_gabor(degrees))[0]
     assert gabor.rank == rank
-    assert gabor.separability == pytest.approx(share, abs=5e-5)
+    assert gabor.separability == pytest.approx(fraction, abs=5e-5)
     assert gabor.orientation == pytest.approx(degrees, abs=0.01)
     assert gabor.frequency == pytest.approx(0.2, abs=5e-4)
     assert gabor.antisymmetric == pytest.approx(1)
@@ -69,20 +69,20 @@ def test_a_delta_has_no_orientation_frequency_or_bandwidth_and_a_box_prefers_the
     delta, box = one("identity"), one("box(size=5)")
     assert (delta.orientation, delta.frequency, delta.bandwidth) == (None, None, None)
     assert delta.selectivity == pytest.approx(0, abs=1e-12)
-    assert (box.orientation, box.frequency, box.dc_share) == (None, 0.0, pytest.approx(1))
-    assert delta.dc_share == pytest.approx(1 / 9)
+    assert (box.orientation, box.frequency, box.dc_fraction) == (None, 0.0, pytest.approx(1))
+    assert delta.dc_fraction == pytest.approx(1 / 9)
 
 
 @QUICK
 @given(degrees=st.floats(0, 179.9), wavelength=st.floats(3.5, 6.5), phase=st.floats(-3, 3))
 def test_a_gabor_prefers_its_own_wave_and_a_quarter_turn_turns_it(degrees, wavelength, phase) -> None:
     packet = wave_packet(21, wavelength, 3.0, 1.0, math.radians(degrees), phase, False)
-    straight, turned = properties(torch.stack([packet, torch.rot90(packet, -1)]).unsqueeze(1))
+    straight, rotated = properties(torch.stack([packet, torch.rot90(packet, -1)]).unsqueeze(1))
     difference = (straight.orientation - degrees + 90) % 180 - 90
     assert abs(difference) < 1.0
     assert straight.frequency == pytest.approx(1 / wavelength, rel=0.03)
-    assert (turned.orientation - straight.orientation - 90 + 90) % 180 == pytest.approx(90, abs=1e-6)
-    assert turned.selectivity == pytest.approx(straight.selectivity)
+    assert (rotated.orientation - straight.orientation - 90 + 90) % 180 == pytest.approx(90, abs=1e-6)
+    assert rotated.selectivity == pytest.approx(straight.selectivity)
 
 
 @QUICK
@@ -91,7 +91,15 @@ def test_scale_and_sign_change_nothing_but_the_norm(seed: int, scale: float, hei
     kernels = random_kernels(2, 2, height, width, seed=seed)
     for before, after in zip(properties(kernels), properties(-scale * kernels), strict=True):
         assert after.norm == pytest.approx(scale * before.norm)
-        for name in ("dc_share", "separability", "rank", "symmetric", "selectivity", "channel_share", "colour_share"):
+        for name in (
+            "dc_fraction",
+            "separability",
+            "rank",
+            "symmetric",
+            "selectivity",
+            "channel_fraction",
+            "colour_fraction",
+        ):
             assert getattr(after, name) == pytest.approx(getattr(before, name), abs=1e-9), name
         assert after.symmetric + after.antisymmetric == pytest.approx(1)
         assert 0 <= after.selectivity <= 1
@@ -121,17 +129,17 @@ def test_channels_add_up_whatever_the_colours_and_however_many_they_are() -> Non
         found = properties(kernel)[0]
         assert found.frequency == pytest.approx(0.25, abs=1e-5)
         assert found.orientation == pytest.approx(0, abs=1e-6)
-        assert (found.rank, found.channel_share) == (1, pytest.approx(1))
+        assert (found.rank, found.channel_fraction) == (1, pytest.approx(1))
         if colour is not None:
-            assert found.colour_share == pytest.approx(colour)
-    assert properties(shape.expand(1, 3, 3, 3))[0].colour_share == pytest.approx(0, abs=1e-12)
+            assert found.colour_fraction == pytest.approx(colour)
+    assert properties(shape.expand(1, 3, 3, 3))[0].colour_fraction == pytest.approx(0, abs=1e-12)
 
 
-def test_the_principal_map_answers_to_grey_with_the_kernels_sign() -> None:
+def test_the_principal_map_responds_to_grey_with_the_kernels_sign() -> None:
     shape = bank("sobel[dx]").kernels[0, 0]
-    maps, share = principal_maps(torch.stack([shape, 2 * shape, 2 * shape])[None])
+    maps, fraction = principal_maps(torch.stack([shape, 2 * shape, 2 * shape])[None])
     torch.testing.assert_close(maps[0], 3 * shape)
-    assert float(share) == pytest.approx(1)
+    assert float(fraction) == pytest.approx(1)
     maps, _ = principal_maps(torch.stack([shape, -2 * shape, shape])[None])
     torch.testing.assert_close(maps[0], -math.sqrt(6) * shape)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from cnnlab.filters.analysis import shapes
 from cnnlab.filters.analysis.properties import properties
 from cnnlab.filters.analysis.shapes import FREE_GABOR, GABOR, GAUSSIAN_1, GAUSSIAN_2, LOG, Shape, fit
-from cnnlab.filters.analysis.spectrum import spectrum, tuning, tunings
+from cnnlab.filters.analysis.spectrum import spectrum, tunings
 
 
 def smooth_kernels(count: int, height: int, width: int, seed: int = 0) -> Tensor:
@@ -103,7 +103,8 @@ def test_kernels_tuned_together_prefer_what_each_prefers_alone() -> None:
     kernels[4, 0] = 0.0
     spectra = spectrum(kernels)
     together = tunings(kernels, spectra)
-    assert together == [tuning(one, own) for one, own in zip(kernels, spectra, strict=True)]
+    alone = [tunings(kernels[index : index + 1], spectra[index : index + 1]) for index in range(len(kernels))]
+    assert together == [tuning for (tuning,) in alone]
     assert together[2].frequency == 0.0
 
 

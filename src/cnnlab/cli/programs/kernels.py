@@ -97,7 +97,7 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         "norm": number("norm"),
         "orientation": number("orientation", ".0f"),
         "cycles/px": number("frequency"),
-        "DC": number("dc_share"),
+        "DC": number("dc_fraction"),
         "separable": number("separability", ".3f"),
         "antisymmetric": number("antisymmetric"),
         "most like": named,

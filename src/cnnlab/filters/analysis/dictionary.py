@@ -32,12 +32,6 @@ _SINGLE = (
     ("derivative", ("frei_chen",)),
 )
 
-# 13 edge filters of 3 x 3, against which the chance level of small kernels is known.
-EDGES_13 = (
-    "sobel + prewitt + kirsch[e] + kirsch[se] + kirsch[s] + kirsch[ne] + laplacian + laplacian(neighbours=8)"
-    " + log(sigma=0.6, size=3)"
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -67,18 +61,6 @@ def dictionary(height: int, width: int) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def edges_13() -> Tensor:
-    """(13, 3, 3) float64 of norm 1: a plain set of edge filters, whose chance level shows why `identify` has a null.
-
-    Sobel and Prewitt (dy, dx), Roberts's two in the upper left corner, Kirsch's in four directions, both Laplacians
-    and a Laplacian of Gaussian. Random 3 x 3 kernels reach a |cosine| of 0.58 with the best of them on average, and
-    one in twenty 0.80.
-    """
-    roberts_Khw = F.pad(bank("roberts").kernels[:, 0], (0, 1, 0, 1))
-    kernels_Khw = torch.cat([bank(EDGES_13).kernels[:, 0], roberts_Khw])
-    return kernels_Khw / torch.linalg.vector_norm(kernels_Khw, dim=(1, 2), keepdim=True)
-
-
 def placed(kernel_hw: Tensor, height: int, width: int) -> Tensor | None:
     """The kernel about the middle of height by width pixels: margins of zeros cut or added. None if it has no place."""
     for axis, side in enumerate((height, width)):
@@ -90,6 +72,12 @@ def placed(kernel_hw: Tensor, height: int, width: int) -> Tensor | None:
     return F.pad(kernel_hw, (missing[1] // 2, missing[1] // 2, missing[0] // 2, missing[0] // 2))
 
 
+def _all_placed(kernels_Khw: Tensor, height: int, width: int) -> list[Tensor]:
+    """Each of them `placed`; none if one has no place."""
+    in_place = [kernel for kernel_hw in kernels_Khw if (kernel := placed(kernel_hw, height, width)) is not None]
+    return in_place if len(in_place) == len(kernels_Khw) else []
+
+
 def _rim(kernel_hw: Tensor, axis: int) -> Tensor:
     last = kernel_hw.shape[axis] - 1
     return kernel_hw.index_select(axis, torch.tensor([0, last])) if last > 1 else torch.ones(1)
@@ -99,9 +87,10 @@ def _candidates(height: int, width: int) -> Iterator[Entry]:
     size = (height, width)
     for name, expressions in _GRADIENTS.items():
         for expression in expressions:
-            pair = [placed(kernel, *size) for kernel in bank(expression).kernels[:, 0]]
-            if all(one is not None for one in pair):
-                side = bank(expression).kernels.shape[-1]
+            pair_2nn = bank(expression).kernels[:, 0]
+            pair = _all_placed(pair_2nn, *size)
+            if pair:
+                side = pair_2nn.shape[-1]
                 smaller = f" {side}x{side}" if side < max(size) else ""
                 yield _entry("derivative", f"{name}{smaller}", torch.stack(pair))
     yield from _roberts(*size)
@@ -111,20 +100,20 @@ def _candidates(height: int, width: int) -> Iterator[Entry]:
     )
     for family, expressions in _SINGLE:
         for expression in expressions:
-            one = bank(expression)
-            for name, kernel in zip(one.names, one.kernels[:, 0], strict=True):
-                found = placed(kernel, *size)
-                if found is not None:
+            kernels = bank(expression)
+            for name, kernel in zip(kernels.names, kernels.kernels[:, 0], strict=True):
+                in_place = placed(kernel, *size)
+                if in_place is not None:
                     neighbours = " 8" if "neighbours" in expression else ""
-                    yield _entry(family, f"{name}{neighbours}", found.unsqueeze(0))
+                    yield _entry(family, f"{name}{neighbours}", in_place.unsqueeze(0))
     yield from _pixels_and_waves(*size)
 
 
 def _roberts(height: int, width: int) -> Iterator[Entry]:
     """Roberts's pair at the middle of an even kernel, or in the four corners about the middle of an odd one."""
-    cross = bank("roberts(orientations=2)").kernels[:, 0].flip(0)  # (dy, dx) of the turned pair
-    centred = [placed(one, height, width) for one in cross]
-    if centred[0] is not None:
+    cross = bank("roberts(orientations=2)").kernels[:, 0].flip(0)  # (dy, dx) of the rotated pair
+    centred = _all_placed(cross, height, width)
+    if centred:
         yield _entry("derivative", "roberts", torch.stack(centred))
     elif height == width == 3:
         for down in (0, 1):

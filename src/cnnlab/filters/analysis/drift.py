@@ -12,8 +12,8 @@ from torch import Tensor
 from cnnlab._choices import UsageError
 from cnnlab.filters.analysis.properties import checked
 
-SHARE = 0.9  # of the initial energy, held by the subspace that is followed
-_TIE = 1e-6  # singular values closer than this share have no order of their own
+FRACTION = 0.9  # of the initial energy, held by the subspace that is followed
+_TIE = 1e-6  # singular values closer than this fraction have no order of their own
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,24 @@ class Drift:
     mean_angle: float | None
 
 
-def drift(snapshots: dict[int, Tensor], share: float = SHARE) -> list[Drift]:
+def drift(snapshots: dict[int, Tensor], fraction: float = FRACTION) -> list[Drift]:
     """Each snapshot {epoch: (K, C, h, w)} against that of the lowest epoch, in order of epochs.
 
-    The subspace is that of the leading right singular vectors of the K by D matrix of kernels which hold `share` of
+    The subspace is that of the leading right singular vectors of the K by D matrix of kernels which hold `fraction` of
     the initial energy, r of them; that many are followed later. Which kernel does what doesn't matter to it: mixing the
     kernels by a rotation, or scaling them all, leaves every angle 0. If all D dimensions are taken the angle is 0 by
     necessity, so it is None, as it is when fewer than r dimensions are left. The angles are accurate near 0 too
-    (Björck & Golub 1973, Math. Comp. 27). ValueError for no snapshots, different shapes, or a share not in (0, 1].
+    (Björck & Golub 1973, Math. Comp. 27). UsageError for no snapshots, different shapes, or a fraction not in (0, 1].
     """
     if not snapshots or len({tuple(kernels.shape) for kernels in snapshots.values()}) != 1:
         shapes = sorted({tuple(kernels.shape) for kernels in snapshots.values()})
         raise UsageError(f"drift needs snapshots of one shape, got {shapes or 'none'}")
-    if not 0 < share <= 1:
-        raise UsageError(f"share must be above 0 and at most 1, got {share!r}")
+    if not 0 < fraction <= 1:
+        raise UsageError(f"fraction must be above 0 and at most 1, got {fraction!r}")
     weights_KD = {epoch: checked(snapshots[epoch]).flatten(1) for epoch in sorted(snapshots)}
     first_KD = weights_KD[min(weights_KD)]
-    dimension = _dimension(first_KD, share)
-    return [_one(epoch, first_KD, now_KD, dimension) for epoch, now_KD in weights_KD.items()]
+    dimension = _dimension(first_KD, fraction)
+    return [_compared(epoch, first_KD, now_KD, dimension) for epoch, now_KD in weights_KD.items()]
 
 
 def principal_angles(first_rD: Tensor, second_rD: Tensor) -> list[float]:
@@ -64,7 +64,7 @@ def principal_angles(first_rD: Tensor, second_rD: Tensor) -> list[float]:
     return [degrees(asin(sine) if sine < 0.7 else acos(cosine)) for cosine, sine in pairs]
 
 
-def _one(epoch: int, first_KD: Tensor, now_KD: Tensor, dimension: int) -> Drift:
+def _compared(epoch: int, first_KD: Tensor, now_KD: Tensor, dimension: int) -> Drift:
     size = float(torch.linalg.vector_norm(first_KD))
     distance = float(torch.linalg.vector_norm(now_KD - first_KD))
     angles = _angles(first_KD, now_KD, dimension)
@@ -86,13 +86,13 @@ def _cosine(first: Tensor, second: Tensor) -> float | None:
     return float((first @ second / lengths).clamp(-1, 1))
 
 
-def _dimension(first_KD: Tensor, share: float) -> int:
-    """r: how many singular vectors hold `share` of the energy, and those that tie with the last of them."""
+def _dimension(first_KD: Tensor, fraction: float) -> int:
+    """r: how many singular vectors hold `fraction` of the energy, and those that tie with the last of them."""
     values = torch.linalg.svdvals(first_KD)
     if not values[0] > 0:
         return 0
     held = (values / values[0]).square().cumsum(0)
-    last = int((held < share * held[-1] * (1 - 1e-9)).sum())
+    last = int((held < fraction * held[-1] * (1 - 1e-9)).sum())
     return int((values > values[last] * (1 - _TIE)).sum())
 
 

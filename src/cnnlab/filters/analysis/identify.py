@@ -1,6 +1,6 @@
 """Which analytic kernel a learned one is, and whether that says anything. K kernels, C channels, h by w sides, N = hw.
 
-A kernel is compared by its cosine, which neither scale nor a common factor changes; cosine² is R², the share of its
+A kernel is compared by its cosine, which neither scale nor a common factor changes; cosine² is R², the fraction of its
 energy that the match holds (about 0, not about the mean). Every kernel resembles something, and a small one resembles
 it well: three by three pixels have nine numbers, and a Gabor function with a free centre holds 86 % of a random
 one. So each match comes with what random kernels of that size reach by the same search, and small kernels
@@ -10,6 +10,7 @@ one. So each match comes with what random kernels of that size reach by the same
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ _FAMILIES = {
     "gabor": "gabor",
 }
 _SHAPES = (GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, SADDLE, LOG, GABOR, FREE_GABOR)
-_EXACT = 1e-9  # a share of energy left below this is rounding (of float32 weights)
+_EXACT = 1e-9  # a fraction of energy left below this is rounding (of float32 weights)
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,14 @@ class Match:
     """The best match of one kernel; None where the family has no such parameter (or the kernel is zero).
 
     family, name   such as "derivative", "sobel"; "gabor", "gabor"; "none" for a kernel of zeros
-    orientation    degrees. First derivatives: [0, 360), where growing intensity answers positively. Others: [0, 180),
-                   of a saddle where the curvature answers positively (dxy is the one at 45°)
+    orientation    degrees. First derivatives: [0, 360), where growing intensity responds positively. Others: [0, 180),
+                   of a saddle where the curvature responds positively (dxy is the one at 45°)
     sigma, wavelength, aspect, phase   pixels, pixels, -, degrees in (-180, 180], as in `gabor.py`
     centre         (y, x) in pixels from the kernel's middle, for Gabor functions off it
     sign           1 or -1: the kernel is that times the named one; 1 where orientation or phase tell
     cosine, r2     of the kernel with its match, 0 to 1
     null_mean, null_95   mean and 95th percentile of the cosine that random kernels of the size reach
-    chance         share of random kernels that reach this cosine, itself counted with them
+    chance         fraction of random kernels that reach this cosine, itself counted with them
     significant    cosine above null_95. In a layer of K kernels about K / 20 are so by chance
     """
 
@@ -65,6 +66,28 @@ class Match:
     phase: float | None = None
     centre: tuple[float, float] | None = None
     sign: int = 1
+
+
+class _Parameters(TypedDict, total=False):
+    """Those of `Match` that the family has."""
+
+    orientation: float
+    sigma: float
+    wavelength: float
+    aspect: float
+    phase: float
+    centre: tuple[float, float]
+    sign: int
+
+
+class _Best(NamedTuple):
+    family: str
+    name: str
+    cosine: float
+    parameters: _Parameters
+
+
+_ZERO = _Best("none", "zero", 0.0, {})
 
 
 @dataclass(frozen=True)
@@ -92,21 +115,19 @@ def identify(kernels_KChw: Tensor) -> list[Match]:
     Of all matches the one with the lowest log(1 - R²) + k log N / (N - k - 2) wins, k the numbers its family chooses
     freely (Schwarz's criterion for small samples: McQuarrie 1999, Stat. Probab. Lett. 44(1)): a Sobel kernel is a
     Sobel kernel, though a Gabor function comes close to it. The first call for a size draws its null: half a
-    second for 7 x 7, two seconds for 16 x 16. ValueError as in `properties`.
+    second for 7 x 7, two seconds for 16 x 16. UsageError as in `properties`.
     """
     maps_Khw, _ = principal_maps(kernels_KChw)
     alive = maps_Khw.flatten(1).any(1)
-    size = tuple(maps_Khw.shape[-2:])
-    null_R = _null_cosines(*size)
-    mean, high = float(null_R.mean()), float(null_R.quantile(0.95))
-    found = iter(_search(maps_Khw[alive]) if alive.any() else [])
+    height, width = maps_Khw.shape[-2:]
+    null_R = _null_cosines(height, width)
+    mean, high = null(height, width)
+    best = iter(_search(maps_Khw[alive]) if alive.any() else [])
     matches = []
-    for lives in alive.tolist():
-        given = next(found) if lives else {"family": "none", "name": "zero", "cosine": 0.0}
-        cosine = given["cosine"]
-        beyond = (1 + int((null_R >= cosine).sum())) / (1 + len(null_R))
-        null = {"null_mean": mean, "null_95": high, "chance": beyond, "significant": cosine > high + 1e-9}
-        matches.append(Match(**given, r2=cosine**2, **null))
+    for family, name, cosine, parameters in (next(best) if lives else _ZERO for lives in alive.tolist()):
+        chance = (1 + int((null_R >= cosine).sum())) / (1 + len(null_R))
+        significant = cosine > high + 1e-9
+        matches.append(Match(family, name, cosine, cosine**2, mean, high, chance, significant, **parameters))
     return matches
 
 
@@ -142,9 +163,17 @@ def fit_gabor(kernels_KChw: Tensor) -> list[GaborFit | None]:
 
 def _gabor_fit(parameters: list[float], coefficients: list[float], r2: float, scale: float) -> GaborFit:
     named = _named(FREE_GABOR, parameters, coefficients)
-    amplitude = math.hypot(*coefficients) * scale
-    named.pop("sign")
-    return GaborFit(amplitude=amplitude, frequency=1 / named["wavelength"], r2=min(1.0, max(0.0, r2)), **named)
+    return GaborFit(
+        amplitude=math.hypot(*coefficients) * scale,
+        orientation=named["orientation"],
+        wavelength=named["wavelength"],
+        frequency=1 / named["wavelength"],
+        sigma=named["sigma"],
+        aspect=named["aspect"],
+        phase=named["phase"],
+        centre=named["centre"],
+        r2=min(1.0, max(0.0, r2)),
+    )
 
 
 @cache
@@ -154,64 +183,73 @@ def _null_cosines(height: int, width: int) -> Tensor:
     generator = torch.Generator().manual_seed(1000 * height + width)
     count = RANDOM_KERNELS if min(height, width) >= SMALLEST else SMALL_RANDOM_KERNELS
     random_Rhw = torch.randn(count, height, width, generator=generator, dtype=torch.float64)
-    return torch.tensor([found["cosine"] for found in _search(random_Rhw)], dtype=torch.float64).sort().values
+    return torch.tensor([best.cosine for best in _search(random_Rhw)], dtype=torch.float64).sort().values
 
 
-def _search(kernels_Khw: Tensor) -> list[dict]:
-    """Family, name, parameters and cosine of each kernel's match; no kernel is zero."""
-    kernels_Khw = kernels_Khw / torch.linalg.vector_norm(
-        kernels_Khw / kernels_Khw.abs().amax((1, 2), keepdim=True), dim=(1, 2), keepdim=True
-    )
+def _search(kernels_Khw: Tensor) -> list[_Best]:
+    """The match of each kernel; no kernel is zero."""
+    kernels_Khw = kernels_Khw / kernels_Khw.abs().amax((1, 2), keepdim=True)
     kernels_Khw = kernels_Khw / torch.linalg.vector_norm(kernels_Khw, dim=(1, 2), keepdim=True)
     height, width = kernels_Khw.shape[-2:]
     entries = dictionary(height, width)
     parts = [kernels_Khw.flatten(1) @ entry.span_LN.T for entry in entries]
     shapes = _SHAPES if min(height, width) >= SMALLEST else ()
     fits = [fit(shape, kernels_Khw, starts=2) for shape in shapes]
-    r2_KF = torch.stack([part_KL.square().sum(1) for part_KL in parts] + [one.r2 for one in fits], dim=1)
+    r2_KF = torch.stack([part_KL.square().sum(1) for part_KL in parts] + [each.r2 for each in fits], dim=1)
     freedom_F = torch.tensor([len(entry.span_LN) for entry in entries] + [shape.freedom for shape in shapes])
-    pixels = height * width
-    price_F = math.log(pixels) * freedom_F / (pixels - freedom_F - 2).clamp_min(1)
-    score_KF = (1 - r2_KF).clamp_min(_EXACT).log() + price_F
-    found = []
-    for kernel, best in enumerate(score_KF.argmin(1).tolist()):
-        if best < len(entries):
-            entry = entries[best]
-            given = {"family": entry.family, "name": entry.name, **_direction(parts[best][kernel].tolist())}
+    best = []
+    for kernel, index in enumerate(_scores(r2_KF, freedom_F, height * width).argmin(1).tolist()):
+        cosine = float(r2_KF[kernel, index].clamp(0, 1).sqrt())
+        if index < len(entries):
+            entry = entries[index]
+            best.append(_Best(entry.family, entry.name, cosine, _direction(parts[index][kernel].tolist())))
         else:
-            shape, one = shapes[best - len(entries)], fits[best - len(entries)]
-            named = _named(shape, one.parameters[kernel].tolist(), one.coefficients[kernel].tolist())
-            given = {"family": _FAMILIES[shape.name], "name": shape.name, **named}
-        found.append({**given, "cosine": float(r2_KF[kernel, best].clamp(0, 1).sqrt())})
-    return found
+            shape, fitted = shapes[index - len(entries)], fits[index - len(entries)]
+            named = _named(shape, fitted.parameters[kernel].tolist(), fitted.coefficients[kernel].tolist())
+            best.append(_Best(_FAMILIES[shape.name], shape.name, cosine, named))
+    return best
 
 
-def _direction(coefficients: list[float]) -> dict[str, float | int]:
+def _scores(r2_KF: Tensor, freedom_F: Tensor, pixels: int) -> Tensor:
+    """(K, F), the lowest is the best (see `identify`)."""
+    price_F = math.log(pixels) * freedom_F / (pixels - freedom_F - 2).clamp_min(1)
+    return (1 - r2_KF).clamp_min(_EXACT).log() + price_F
+
+
+def _direction(coefficients: list[float]) -> _Parameters:
     """Of a single kernel its sign; of a gradient (dy, dx) the direction it points in."""
     if len(coefficients) == 1:
         return {"sign": -1 if coefficients[0] < 0 else 1}
-    return {"orientation": _turned(math.degrees(math.atan2(*coefficients)), 360)}
+    return {"orientation": _wrapped(math.degrees(math.atan2(*coefficients)), 360)}
 
 
-def _named(shape: Shape, parameters: list[float], coefficients: list[float]) -> dict:
+def _named(shape: Shape, parameters: list[float], coefficients: list[float]) -> _Parameters:
     """A fit in the words of `Match`."""
     values = dict(zip(shape.parameters, parameters, strict=True))
-    named: dict = {key: math.exp(values[key]) for key in ("sigma", "wavelength", "aspect") if key in values}
-    if "y" in values:
-        named["centre"] = (values["y"], values["x"])
+    named: _Parameters = {"sigma": math.exp(values["sigma"])}
+    if shape.name == "gabor":
+        return {**named, **_wave(values, coefficients)}
     if shape.name == "gaussian_saddle":
-        return {**named, "orientation": _turned(math.degrees(math.atan2(*coefficients[::-1])) / 2, 180), "sign": 1}
-    if shape.name != "gabor":
-        if "angle" in values:
-            named["orientation"] = _turned(math.degrees(values["angle"]), 180)
-        return {**named, **_direction(coefficients)}
+        return {**named, "orientation": _wrapped(math.degrees(math.atan2(*coefficients[::-1])) / 2, 180)}
+    if "angle" in values:
+        named["orientation"] = _wrapped(math.degrees(values["angle"]), 180)
+    return {**named, **_direction(coefficients)}
+
+
+def _wave(values: dict[str, float], coefficients: list[float]) -> _Parameters:
+    """Of a Gabor function. Half a turn of its direction is the other sign of its phase."""
     halves = math.floor(values["angle"] / math.pi)
     phase = math.degrees(math.atan2(-coefficients[1], coefficients[0])) * (-1 if halves % 2 else 1)
-    named["orientation"] = _turned(math.degrees(values["angle"]), 180)
-    return {**named, "phase": 180.0 if phase == -180 else phase, "sign": 1}
+    wave: _Parameters = {
+        "orientation": _wrapped(math.degrees(values["angle"]), 180),
+        "wavelength": math.exp(values["wavelength"]),
+        "aspect": math.exp(values["aspect"]),
+        "phase": 180.0 if phase == -180 else phase,
+    }
+    return {**wave, "centre": (values["y"], values["x"])} if "y" in values else wave
 
 
-def _turned(degrees: float, period: int) -> float:
+def _wrapped(degrees: float, period: int) -> float:
     """The angle from 0 up to the period, which itself is 0 (also where only rounding keeps it from that)."""
     angle = degrees % period
     return 0.0 if period - angle < 1e-9 else angle

@@ -1,5 +1,6 @@
 """What the kernels of one layer are like together. K kernels, C channels, h by w kernel sides, S slices of h by w."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -29,8 +30,8 @@ class LayerProperties:
     dead, duplicates, negated   as by `dead` and `pairs`
     effective_rank     as by `effective_rank`, of the K by Chw matrix; at most min(K, Chw)
     variance_entropy   as by `variance_entropy`, of the S = KC slices; at most log10(min(hw, S - 1))
-    sparsity           share of the slices with every weight below NEAR_ZERO of the layer's largest
-    near_zero          share of the weights below it
+    sparsity           fraction of the slices with every weight below NEAR_ZERO of the layer's largest
+    near_zero          fraction of the weights below it
     orthogonality      1 - mean |cosine| between two different kernels that aren't zero; 1 if all are orthogonal
     """
 
@@ -48,15 +49,16 @@ class LayerProperties:
 
 def layer_properties(kernels_KChw: Tensor) -> LayerProperties:
     """The whole layer, of any kernel size; sparsity, variance entropy and orthogonality as in Gavrikov & Keuper,
-    CNN Filter DB, CVPR 2022. ValueError if the kernels are not finite (K, C, h, w)."""
+    CNN Filter DB, CVPR 2022. UsageError if the kernels are not finite (K, C, h, w)."""
     kernels_KChw = checked(kernels_KChw)
+    channels, height, width = kernels_KChw.shape[1:]
     weights_Shw = kernels_KChw.flatten(0, 1).abs()
     least = NEAR_ZERO * weights_Shw.max()
     near_zero_Shw = (weights_Shw < least) | (weights_Shw == 0)
     duplicates, negated = pairs(kernels_KChw)
     return LayerProperties(
         kernels=len(kernels_KChw),
-        shape=tuple(kernels_KChw.shape[1:]),
+        shape=(channels, height, width),
         dead=dead(kernels_KChw),
         duplicates=duplicates,
         negated=negated,
@@ -68,10 +70,10 @@ def layer_properties(kernels_KChw: Tensor) -> LayerProperties:
     )
 
 
-def dead(kernels_KChw: Tensor, share: float = DEAD) -> tuple[int, ...]:
-    """Kernels whose norm is at most `share` of the layer's largest norm; all of them if all are zero."""
+def dead(kernels_KChw: Tensor, fraction: float = DEAD) -> tuple[int, ...]:
+    """Kernels whose norm is at most `fraction` of the layer's largest norm; all of them if all are zero."""
     norm_K = torch.linalg.vector_norm(checked(kernels_KChw).flatten(1), dim=1)
-    return tuple((norm_K <= share * norm_K.max()).nonzero()[:, 0].tolist())
+    return tuple((norm_K <= fraction * norm_K.max()).nonzero()[:, 0].tolist())
 
 
 def pairs(kernels_KChw: Tensor, least: float = ALIKE) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
@@ -86,22 +88,21 @@ def pairs(kernels_KChw: Tensor, least: float = ALIKE) -> tuple[tuple[Pair, ...],
     gone = list(dead(kernels_KChw))
     cosine_KK[gone], cosine_KK[:, gone] = 0, 0
     cosine_KK = cosine_KK.triu(1)
-    found = (cosine_KK.abs() >= least - 1e-12).nonzero().tolist()
-    every = sorted((Pair(i, j, float(cosine_KK[i, j])) for i, j in found), key=lambda pair: -abs(pair.cosine))
+    alike = (cosine_KK.abs() >= least - 1e-12).nonzero().tolist()
+    every = sorted((Pair(i, j, float(cosine_KK[i, j])) for i, j in alike), key=lambda pair: -abs(pair.cosine))
     return tuple(pair for pair in every if pair.cosine > 0), tuple(pair for pair in every if pair.cosine < 0)
 
 
 def effective_rank(kernels_KChw: Tensor) -> float:
-    """exp of the entropy of the singular values' shares (Roy & Vetterli, EUSIPCO 2007), from 1; 0 for zeros."""
+    """exp of the entropy of the singular values over their sum (Roy & Vetterli, EUSIPCO 2007), from 1; 0 for zeros."""
     values = torch.linalg.svdvals(checked(kernels_KChw).flatten(1))
     if not values[0] > 0:
         return 0.0
-    share = values / values.sum()
-    return float(torch.special.entr(share).sum().exp())
+    return float(torch.special.entr(values / values.sum()).sum().exp())
 
 
 def variance_entropy(kernels_KChw: Tensor) -> float:
-    """Entropy in base 10 of the shares of variance of the layer's h by w slices along their principal axes.
+    """Entropy in base 10 of the fractions of the variance of the layer's h by w slices along their principal axes.
 
     Gavrikov & Keuper 2022, section 4: near 0 if all slices are multiples of few, at most log10(hw). Slices that are
     all the same have no variance and entropy 0; an axis without variance counts 0.
@@ -111,8 +112,8 @@ def variance_entropy(kernels_KChw: Tensor) -> float:
     values = torch.linalg.svdvals(spread_Sn)
     if not values[0] > 1e-12 * torch.linalg.vector_norm(slices_Sn):
         return 0.0
-    share = (values / values[0]).square()
-    return float(torch.special.entr(share / share.sum()).sum() / torch.log(torch.tensor(10.0)))
+    variance = (values / values[0]).square()
+    return float(torch.special.entr(variance / variance.sum()).sum() / math.log(10))
 
 
 def orthogonality(kernels_KChw: Tensor) -> float | None:

@@ -2,7 +2,7 @@
 
 Everything that is an energy adds up over the channels. What needs one matrix (separability and rank) is taken of the
 kernel's principal map: its best approximation by one spatial map times one colour, from the singular value
-decomposition of its C by hw matrix. `channel_share` says how much of the kernel that map holds; for one channel
+decomposition of its C by hw matrix. `channel_fraction` says how much of the kernel that map holds; for one channel
 the map is the kernel itself.
 """
 
@@ -13,29 +13,29 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab._parallel import torch_threads
-from cnnlab.filters.analysis.spectrum import RESOLUTION, spectrum, tunings
+from cnnlab.filters.analysis.spectrum import RESOLUTION, Tuning, spectrum, tunings
 
-RANK_TOLERANCE = 1e-5  # singular values below this share of the first are rounding, of float32 weights too
+RANK_TOLERANCE = 1e-5  # singular values below this fraction of the first are rounding, of float32 weights too
 
 
 @dataclass(frozen=True)
 class KernelProperties:
-    """One row of the table. Shares are of the kernel's energy, 0 to 1; None where a kernel has no such thing.
+    """One row of the table. Fractions are of the kernel's energy, 0 to 1; None where a kernel has no such thing.
 
-    norm            Euclidean, over all channels
-    dc_share        energy that is constant over each channel: (sum)² / hw, 1 for a box, 0 for a derivative
-    colour_share    energy that a grey image doesn't see: 1 minus that of the mean over the channels; 0 for C = 1
-    channel_share   energy of the principal map (see above), 1 for C = 1
-    separability    s1² / sum of s² of the principal map; 1 for an outer product of two vectors
-    rank            singular values of the principal map above RANK_TOLERANCE times the first
-    symmetric, antisymmetric   energies of (k ± k turned by 180°) / 2; they sum to 1
-    orientation, selectivity, frequency, bandwidth   degrees, -, cycles per pixel, octaves: `spectrum.tuning`
+    norm              Euclidean, over all channels
+    dc_fraction       energy that is constant over each channel: (sum)² / hw, 1 for a box, 0 for a derivative
+    colour_fraction   energy that a grey image doesn't see: 1 minus that of the mean over the channels; 0 for C = 1
+    channel_fraction  energy of the principal map (see above), 1 for C = 1
+    separability      s1² / sum of s² of the principal map; 1 for an outer product of two vectors
+    rank              singular values of the principal map above RANK_TOLERANCE times the first
+    symmetric, antisymmetric   energies of (k ± k rotated by 180°) / 2; they sum to 1
+    orientation, selectivity, frequency, bandwidth   degrees, -, cycles per pixel, octaves: `spectrum.tunings`
     """
 
     norm: float
-    dc_share: float | None = None
-    colour_share: float | None = None
-    channel_share: float | None = None
+    dc_fraction: float | None = None
+    colour_fraction: float | None = None
+    channel_fraction: float | None = None
     separability: float | None = None
     rank: int = 0
     symmetric: float | None = None
@@ -50,29 +50,22 @@ class KernelProperties:
 def properties(kernels_KChw: Tensor, resolution: int = RESOLUTION) -> list[KernelProperties]:
     """One `KernelProperties` a kernel; a kernel of zeros has its norm and rank 0 and None for the rest.
 
-    `resolution` as in `spectrum`. ValueError if the kernels are not (K, C, h, w), are empty or not finite.
+    `resolution` as in `spectrum`. UsageError if the kernels are not (K, C, h, w), are empty or not finite.
     """
     kernels_KChw = checked(kernels_KChw)
     resolution = max(resolution, max(kernels_KChw.shape[-2:]) // 2 * 2 + 1)
     waves_Kchw = _fewer_channels(kernels_KChw)
     spectra_KRR = spectrum(waves_Kchw, resolution)
-    maps_Khw, share_K = principal_maps(kernels_KChw)
-    prefers = tunings(waves_Kchw, spectra_KRR)
-    rows = []
-    for index, kernel_Chw in enumerate(kernels_KChw):
-        if not kernel_Chw.any():
-            rows.append(KernelProperties(0.0))
-            continue
-        shape = _shape(kernel_Chw, maps_Khw[index], float(share_K[index]))
-        rows.append(KernelProperties(**shape, **prefers[index]._asdict()))
-    return rows
+    maps_Khw, held_K = principal_maps(kernels_KChw)
+    kernels = zip(kernels_KChw, maps_Khw, held_K.tolist(), tunings(waves_Kchw, spectra_KRR), strict=True)
+    return [_row(*kernel) if kernel[0].any() else KernelProperties(0.0) for kernel in kernels]
 
 
 def principal_maps(kernels_KChw: Tensor) -> tuple[Tensor, Tensor]:
-    """The spatial map (K, h, w) float64 that holds most of each kernel, and the share of energy it holds (K,).
+    """The spatial map (K, h, w) float64 that holds most of each kernel, and the fraction of energy it holds (K,).
 
-    The map's norm is its singular value. Its sign is the one with which it answers to grey images, or, of a kernel
-    that doesn't, to its strongest channel. A kernel of zeros has a map of zeros and share 0.
+    The map's norm is its singular value. Its sign is the one with which it responds to grey images, or, of a kernel
+    that doesn't, to its strongest channel. A kernel of zeros has a map of zeros and fraction 0.
     """
     kernels_KChw = checked(kernels_KChw)
     if kernels_KChw.shape[1] == 1:
@@ -88,7 +81,7 @@ def principal_maps(kernels_KChw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def checked(kernels_KChw: Tensor) -> Tensor:
-    """The kernels detached, float64, on the CPU; ValueError if they are not finite (K, C, h, w)."""
+    """The kernels detached, float64, on the CPU; UsageError if they are not finite (K, C, h, w)."""
     if kernels_KChw.ndim != 4 or 0 in kernels_KChw.shape:
         raise UsageError(f"kernels must be (K, C, h, w) and not empty, got {tuple(kernels_KChw.shape)}")
     kernels_KChw = kernels_KChw.detach().to("cpu", torch.float64)
@@ -117,8 +110,7 @@ def largest(kernel: Tensor) -> Tensor:
     return kernel.abs().max()
 
 
-def _shape(kernel_Chw: Tensor, map_hw: Tensor, channel_share: float) -> dict[str, float | int]:
-    norm = float(torch.linalg.vector_norm(kernel_Chw))
+def _row(kernel_Chw: Tensor, map_hw: Tensor, channel_fraction: float, tuning: Tuning) -> KernelProperties:
     unit_Chw = kernel_Chw / largest(kernel_Chw)
     energy = float(unit_Chw.square().sum())
     even_Chw = (unit_Chw + unit_Chw.flip((-2, -1))) / 2
@@ -126,13 +118,14 @@ def _shape(kernel_Chw: Tensor, map_hw: Tensor, channel_share: float) -> dict[str
     channels, height, width = kernel_Chw.shape
     grey = float(unit_Chw.mean(0).square().sum()) * channels / energy
     symmetric = float(even_Chw.square().sum()) / energy
-    return {
-        "norm": norm,
-        "dc_share": float(unit_Chw.sum((-2, -1)).square().sum()) / (height * width) / energy,
-        "colour_share": max(0.0, 1 - grey),
-        "channel_share": channel_share,
-        "separability": float(values[0] ** 2 / values.square().sum()),
-        "rank": int((values > RANK_TOLERANCE * values[0]).sum()),
-        "symmetric": symmetric,
-        "antisymmetric": max(0.0, 1 - symmetric),
-    }
+    return KernelProperties(
+        norm=float(torch.linalg.vector_norm(kernel_Chw)),
+        dc_fraction=float(unit_Chw.sum((-2, -1)).square().sum()) / (height * width) / energy,
+        colour_fraction=max(0.0, 1 - grey),
+        channel_fraction=channel_fraction,
+        separability=float(values[0] ** 2 / values.square().sum()),
+        rank=int((values > RANK_TOLERANCE * values[0]).sum()),
+        symmetric=symmetric,
+        antisymmetric=max(0.0, 1 - symmetric),
+        **tuning._asdict(),
+    )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 _ROUNDS = 30
 _ENOUGH = 1e-6  # of a kernel's energy: who gains less has arrived
-_AT_ONCE = 2**18  # numbers of a grid at once: they stay in the processor's cache
+_AT_ONCE = 2**18  # numbers of a grid at once: they stay in the CPU's cache
 _NUDGE = 1e-5  # of a parameter, for its numerical derivative
 
 
@@ -38,7 +38,7 @@ class Shape:
 
 
 class Fit(NamedTuple):
-    """Least-squares fits: `parameters` (K, P), `coefficients` (K, L), `r2` (K,) share of the kernel's energy."""
+    """Least-squares fits: `parameters` (K, P), `coefficients` (K, L), `r2` (K,) fraction of the kernel's energy."""
 
     parameters: Tensor
     coefficients: Tensor
@@ -47,7 +47,8 @@ class Fit(NamedTuple):
 
 def pixels(height: int, width: int) -> tuple[Tensor, Tensor]:
     """(y, x), (h,) and (w,) float64: pixel centres, 0 in the middle of the kernel."""
-    return tuple(torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in (height, width))
+    y_h, x_w = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in (height, width))
+    return y_h, x_w
 
 
 def _gabor(parameters_MP: Tensor, height: int, width: int) -> Tensor:
@@ -130,7 +131,7 @@ def fit(shape: Shape, kernels_Khw: Tensor, starts: int = 4) -> Fit:
     """
     height, width = kernels_Khw.shape[-2:]
     ranges = [_range(name, max(height, width)) for name in shape.parameters]
-    low_P, high_P = (torch.tensor([one[end] for one in ranges], dtype=torch.float64) for end in (1, 2))
+    low_P, high_P = (torch.tensor([limits[end] for limits in ranges], dtype=torch.float64) for end in (1, 2))
     grid_MP = torch.cartesian_prod(*(values for values, _, _ in ranges)).view(-1, len(ranges))
     start_KSP = grid_MP[_best_of_grid(shape, grid_MP, kernels_Khw, min(starts, len(grid_MP)))]
     repeated_Jhw = kernels_Khw.repeat_interleave(start_KSP.shape[1], 0)
@@ -151,8 +152,8 @@ def _best_of_grid(shape: Shape, grid_MP: Tensor, kernels_Khw: Tensor, count: int
     step = max(count, _AT_ONCE // max(height * width, len(kernels_KN)))
     for first in range(0, len(grid_MP), step):
         frames_MLN = _orthonormal(shape.parts(grid_MP[first : first + step], height, width)).float()
-        answers_KLM = torch.einsum("kn,mln->klm", kernels_KN, frames_MLN)
-        held_KM = answers_KLM.square_().sum(1)
+        responses_KLM = torch.einsum("kn,mln->klm", kernels_KN, frames_MLN)
+        held_KM = responses_KLM.square_().sum(1)
         part_Kc, where_Kc = held_KM.topk(min(count, held_KM.shape[1]), dim=1)
         held_Kc, order_Kc = torch.cat([held_Kc, part_Kc], 1).topk(min(count, first + part_Kc.shape[1]), dim=1)
         index_Kc = torch.cat([index_Kc, where_Kc + first], 1).gather(1, order_Kc)
@@ -216,7 +217,7 @@ def _refined(shape: Shape, start_KP: Tensor, kernels_Khw: Tensor, low_P: Tensor,
             break
         state = (place_K, parameters_KP, kernels_KN, rest_KN, slopes_KNP, damping_K1, idle_K, better_K1[:, 0])
         place_K, parameters_KP, kernels_KN, rest_KN, slopes_KNP, damping_K1, idle_K, moved_K = (
-            one[on] for one in state
+            part[on] for part in state
         )
         slopes_KNP[moved_K] = _slopes(shape, parameters_KP[moved_K], kernels_KN[moved_K], rest_KN[moved_K])
     return found_KP

@@ -2,7 +2,7 @@
 (frequencies) in the plane.
 
 Frequencies are in cycles per pixel, from -1/2 to 1/2 on each axis; a direction θ is that of the wave vector,
-from +x towards +y (down). Energies of a kernel's channels add up, so that a kernel which answers to colours
+from +x towards +y (down). Energies of a kernel's channels add up, so that a kernel which responds to colours
 has the spectrum of its spatial shape whatever the colours are.
 """
 
@@ -23,7 +23,7 @@ _AT_ONCE = 2**22  # complex numbers in memory
 
 
 class Tuning(NamedTuple):
-    """What a kernel prefers; None where it prefers nothing (units and definitions in `tuning`)."""
+    """What a kernel prefers; None where it prefers nothing (units and definitions in `tunings`)."""
 
     orientation: float | None
     selectivity: float
@@ -42,7 +42,7 @@ def spectrum(kernels_KChw: Tensor, resolution: int = RESOLUTION) -> Tensor:
     """Centred Fourier magnitude, (K, R, R) float64, of the kernels padded with zeros to R by R.
 
     Row and column R // 2 are frequency 0. Channels add up in energy: sqrt(sum of |F|²), so that the mean of the
-    squares is the kernel's energy (Parseval). ValueError if `resolution` is even or smaller than the kernel.
+    squares is the kernel's energy (Parseval). UsageError if `resolution` is even or smaller than the kernel.
     """
     axis_R = frequencies(resolution)
     if resolution < max(kernels_KChw.shape[-2:]):
@@ -83,16 +83,11 @@ def orientations(spectrum_KRR: Tensor) -> tuple[Tensor, Tensor]:
     return degrees_K, torch.hypot(along_K, across_K)
 
 
-def tuning(kernel_Chw: Tensor, spectrum_RR: Tensor) -> Tuning:
-    """What one kernel prefers, from the kernel and its `spectrum`: see `tunings`."""
-    return tunings(kernel_Chw.unsqueeze(0), spectrum_RR.unsqueeze(0))[0]
-
-
 def tunings(kernels_KChw: Tensor, spectra_KRR: Tensor) -> list[Tuning]:
     """What each kernel prefers, from the kernels and their `spectrum`.
 
     orientation  degrees in [0, 180) as in `orientations`; None below the selectivity SELECTIVE (a delta, a Gaussian,
-                 a cross) and for a kernel that answers most to a constant (it prefers no wave)
+                 a cross) and for a kernel that responds most to a constant (it prefers no wave)
     selectivity  1 - circular variance, 0 to 1
     frequency    cycles per pixel at the highest point of the spectrum, to about 1e-4; 0 if that is the constant;
                  of equally high points the one nearest the orientation, then the lowest; None if all are equal
@@ -102,7 +97,7 @@ def tunings(kernels_KChw: Tensor, spectra_KRR: Tensor) -> list[Tuning]:
     channels, (height, width) = kernels_KChw.shape[1], kernels_KChw.shape[-2:]
     step = max(1, _AT_ONCE // (channels * _RAY * (height + width)))
     parts = zip(kernels_KChw.split(step), spectra_KRR.split(step), strict=True)
-    return [one for kernels, spectra in parts for one in _tunings(kernels, spectra)]
+    return [tuning for kernels, spectra in parts for tuning in _tunings(kernels, spectra)]
 
 
 def _tunings(kernels_KChw: Tensor, spectra_KRR: Tensor) -> list[Tuning]:
@@ -111,18 +106,18 @@ def _tunings(kernels_KChw: Tensor, spectra_KRR: Tensor) -> list[Tuning]:
     fy_K, fx_K = _peaks(kernels_KChw, spectra_KRR, degrees_K.deg2rad())
     frequency_K = torch.hypot(fy_K, fx_K)
     bandwidths = _bandwidths(kernels_KChw, fy_K, fx_K)
-    found = []
+    tuned = []
     for flat, degrees, selectivity, frequency, bandwidth in zip(
         (high_K - low_K <= FLAT * high_K).tolist(), degrees_K.tolist(), selectivity_K.tolist(), frequency_K.tolist(),
         bandwidths, strict=True,
     ):  # fmt: skip
         if flat:
-            found.append(Tuning(None, selectivity, None, None))
+            tuned.append(Tuning(None, selectivity, None, None))
         elif frequency < CONSTANT:
-            found.append(Tuning(None, selectivity, 0.0, None))
+            tuned.append(Tuning(None, selectivity, 0.0, None))
         else:
-            found.append(Tuning(degrees if selectivity >= SELECTIVE else None, selectivity, frequency, bandwidth))
-    return found
+            tuned.append(Tuning(degrees if selectivity >= SELECTIVE else None, selectivity, frequency, bandwidth))
+    return tuned
 
 
 def _waves(frequency_P: Tensor, side: int) -> Tensor:
@@ -152,7 +147,8 @@ def _best(height_KP: Tensor, fy_KP: Tensor, fx_KP: Tensor, angle_K: Tensor, tie:
     away_KP = across_KP.abs() / radius_KP.clamp_min(1e-9)
     tied_KP = height_KP >= height_KP.amax(1, keepdim=True) * (1 - tie)
     chosen_K1 = torch.where(tied_KP, away_KP.mul(1e6).round() + radius_KP, torch.inf).argmin(1, keepdim=True)
-    return tuple(axis_KP.expand_as(height_KP).gather(1, chosen_K1)[:, 0] for axis_KP in (fy_KP, fx_KP))
+    fy_K, fx_K = (axis_KP.expand_as(height_KP).gather(1, chosen_K1)[:, 0] for axis_KP in (fy_KP, fx_KP))
+    return fy_K, fx_K
 
 
 def _bandwidths(kernels_KChw: Tensor, fy_K: Tensor, fx_K: Tensor) -> list[float | None]:
@@ -179,5 +175,5 @@ def _bandwidth(ray_P: Tensor, height_P: Tensor, half: float, frequency: float) -
 
 
 def _crossing(place_2: Tensor, height_2: Tensor, level: float) -> float:
-    share = (level - height_2[0]) / (height_2[1] - height_2[0])
-    return float(place_2[0] + share * (place_2[1] - place_2[0]))
+    fraction = (level - height_2[0]) / (height_2[1] - height_2[0])
+    return float(place_2[0] + fraction * (place_2[1] - place_2[0]))
