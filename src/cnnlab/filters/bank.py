@@ -21,11 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FilterBank:
-    """Kernels with names and a source.
+    """Kernels with names and a source: what `bank` returns. A notebook shows it as a picture.
 
-    `kernels` (K, 1, h, w) float64, finite; `names` K different words such as "sobel_dx"; `source` says where
-    they come from. Each of `vectors` lists the indices of kernels whose responses form one vector: its
-    Euclidean norm is one magnitude, as for (dy, dx) of a gradient or (even, odd) of a quadrature pair.
+    Args:
+        kernels: (K, 1, h, w) float64, finite, to be correlated with an image.
+        names: K different words such as "sobel_dx".
+        source: Where the kernels come from: a paper, a book.
+        vectors: Indices of kernels whose responses form one vector, whose Euclidean norm is one magnitude: (dy, dx) of
+            a gradient, (even, odd) of a quadrature pair.
+
+    Raises:
+        UsageError: The arguments contradict each other or that.
+
+    Two banks are joined by `+`; `bank["dx"]`, `bank[0]` and `bank[:2]` choose kernels; `len(bank)` is K.
+
+    >>> step = FilterBank(torch.tensor([[[[-1.0, 1.0]]]], dtype=torch.float64), ("step",), "Roberts 1963")
+    >>> step.normalised("l1").kernels.tolist()
+    [[[[-0.5, 0.5]]]]
     """
 
     kernels: Tensor
@@ -168,21 +180,33 @@ def joined(banks: Iterable[FilterBank]) -> FilterBank:
 
 
 def bank(expression: str, *, patches: Tensor | None = None, **parameters: object) -> FilterBank:
-    """The bank an expression names: "sobel", "sobel(size=5) + laplacian", "sobel[dx]".
+    """The bank that an expression names.
 
-    `parameters` go to a single family: `bank("sobel", size=5)` is `bank("sobel(size=5)")`. `patches`
-    (N, c, h, w) feed the families learned from data. UsageError for an unknown family or parameter (with the
-    nearest match), a value a family refuses, parameters beside a composite expression, or patches missing
-    or of no use.
+    Args:
+        expression: A family, with parameters or without ("sobel", "sobel(size=5)"); a sum, in which smaller kernels
+            are padded about their centre ("sobel + laplacian"); some kernels by name, index or slice ("sobel[dx]",
+            "gabor[0:2]"). `listing()` has all families; lengths are in pixels.
+        patches: Image patches, (N, c, h, w) float, for the families that are learned from them: pca, whitening.
+        parameters: Those of a single family: `bank("sobel", size=5)` is `bank("sobel(size=5)")`.
+
+    Returns:
+        The kernels, (K, 1, h, w) float64, with their names and the source of each family. They are correlated, never
+        flipped; x grows right, y grows down; by default the response of a first derivative to a unit ramp is 1.
+
+    Raises:
+        UsageError: An unknown family or parameter (with the nearest one), a value that the family refuses, parameters
+            beside more than one bare family, or patches that are missing or of no use.
 
     >>> bank("sobel + laplacian")
     FilterBank(3 kernels of 3 x 3: sobel_dy, sobel_dx, laplacian)
+    >>> bank("sobel(normalise=integers)[dx]").kernels.tolist()
+    [[[[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]]]
     """
     tree = parse(expression)
     if parameters:
         if not isinstance(tree, Call) or tree.parameters:
-            given = ", ".join(parameters)
-            raise UsageError(f"parameters ({given}) go with one bare family name; write them inside {expression!r}")
+            names = ", ".join(parameters)
+            raise UsageError(f"parameters ({names}) go with one bare family name; write them inside {expression!r}")
         check_parameters(tree.family, list(parameters))
         tree = Call(tree.family, parameters)
     learned = [call.family for call in calls(tree) if find(call.family).needs_patches]

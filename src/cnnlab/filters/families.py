@@ -51,7 +51,14 @@ def family(summary: str) -> Callable[[Builder], Builder]:
     it and `listing()` shows it, and `validate_family("mine")` checks that it keeps the laws of all families. A
     parameter called `patches` receives image patches, (N, c, h, w) float.
 
-    Raises UsageError for other parameters, for what is no function, and for a name that another module has taken.
+    Args:
+        summary: What the family is, in a line.
+
+    Returns:
+        The decorator, which leaves the function as it is.
+
+    Raises:
+        UsageError: By the decorator: other parameters, no function, or a name that another module has taken.
 
     >>> import torch
     >>> from cnnlab.filters import FilterBank, bank, family
@@ -106,7 +113,10 @@ def check_parameters(name: str, parameters: list[str]) -> None:
 def listing() -> str:
     """One line per family: how it is called with its defaults, and what it is.
 
-    Own families (see `family`) come last, once the module that defines them is imported.
+    Families of your own (see `family`) come last, once the module that defines them is imported.
+
+    Returns:
+        Lines such as `sobel(size=3, ...): first derivative, ...`, to be printed; it needs no torch.
 
     >>> print(listing().splitlines()[2])
     sobel(size=3, normalise='ramp', orientations=None): first derivative, binomial smoothing across; size 3, 5 or 7

@@ -25,9 +25,12 @@ def validate_family(name: str, *, patches: Tensor | None = None) -> None:
       1 to a unit ramp along their direction. "l2", "l1": the norm is 1. "integers": every weight is an integer. A form
       that the family refuses isn't checked.
 
-    `patches` (N, c, h, w) float are what a learned family is checked with; by default 200 smooth ones of 5 by 5 pixels.
+    Args:
+        name: The family, whose module is imported.
+        patches: (N, c, h, w) float, for a family that is learned; by default 200 smooth ones of 5 by 5 pixels.
 
-    Raises UsageError for the first law that is broken, with an example of what is right.
+    Raises:
+        UsageError: The first law that is broken, with an example of what is right.
 
     >>> validate_family("sobel")
     """

@@ -110,12 +110,28 @@ class GaborFit:
 
 @torch_threads(1)
 def identify(kernels_KChw: Tensor) -> list[Match]:
-    """The best match of each kernel. Kernels of several channels are compared by their principal map.
+    """Which classical or analytic kernel each kernel is, and whether a random one would look as much like it.
+
+    Args:
+        kernels_KChw: K kernels of C channels, such as `conv.weight`; those of several channels are compared by their
+            principal map. Neither scale nor sign matters.
+
+    Returns:
+        One `Match` per kernel. "sobel", "laplacian" and other classical kernels, and from 5 x 5 pixels on Gaussian
+        derivatives and Gabor functions of any scale and direction (degrees, from +x towards +y).
+
+    Raises:
+        UsageError: The kernels are not (K, C, h, w), empty or not finite.
 
     Of all matches the one with the lowest log(1 - R²) + k log N / (N - k - 2) wins, k the numbers its family chooses
     freely (Schwarz's criterion for small samples: McQuarrie 1999, Stat. Probab. Lett. 44(1)): a Sobel kernel is a
     Sobel kernel, though a Gabor function comes close to it. The first call for a size draws its null: half a
-    second for 7 x 7, two seconds for 16 x 16. UsageError as in `properties`.
+    second for 7 x 7, two seconds for 16 x 16.
+
+    >>> from cnnlab.filters import bank
+    >>> match = identify(3 * bank("sobel[dx]").kernels)[0]
+    >>> match.name, match.orientation, match.significant
+    ('sobel', 0.0, True)
     """
     maps_Khw, _ = principal_maps(kernels_KChw)
     alive = maps_Khw.flatten(1).any(1)
