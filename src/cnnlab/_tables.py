@@ -16,6 +16,7 @@ SHOWN = {
     "benchmark/ods": "boundary benchmark, ODS",
     "benchmark/ois": "boundary benchmark, OIS",
     "benchmark/ap": "boundary benchmark, AP",
+    "benchmark/r50": "boundary benchmark, R50",
     "test/accuracy": "test accuracy",
     "test/loss": "test loss",
     "test/calibration": "test calibration error",

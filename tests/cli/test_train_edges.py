@@ -17,7 +17,7 @@ from PIL import Image
 from cnnlab.cli import entry as programs
 from cnnlab.cli.reported import reported
 from cnnlab.nn.rebuilding import export, load
-from cnnlab.report.reported import LARGEST, collected
+from cnnlab.report.reported import LARGEST, collect
 from cnnlab.runs.metrics import read_metrics
 
 SMALL = (
@@ -73,13 +73,12 @@ def test_a_run_leaves_scores_pictures_and_a_page(drawn: Path) -> None:
 
 
 def test_the_page_shows_photographs_where_classifiers_have_their_mistakes(drawn: Path) -> None:
-    page = collected(reported(drawn, "best"), LARGEST)
-    assert page.missing == {}
-    assert page.answers is None
-    assert [row["stem"] for row in page.drawings["rows"]] == ["000", "001"]
+    page = collect([reported(drawn, "best")], LARGEST)
+    assert page["predictions"] == [None]
+    assert [row["stem"] for row in page["boundaries"][0]["rows"]] == ["000", "001"]
     text = (drawn / "report.html").read_text()
     assert 'class="absent"' not in text
-    assert "what people drew" in text
+    assert "that people drew" in text
     assert f"{summary(drawn)['metrics']['benchmark/ods']:.3f}" in text
 
 

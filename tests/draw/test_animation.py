@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnlab.draw.animation import FRAMES, chosen_epochs, kernel_animation
+from cnnlab.draw.animation import FRAMES, evenly, kernel_animation
 
 
 def snapshots(channels: int, epochs: int = 4) -> dict[int, torch.Tensor]:
@@ -79,11 +79,11 @@ def test_without_ffmpeg_there_is_one_film(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_of_a_long_training_the_first_the_last_and_evenly_spaced_epochs_are_shown() -> None:
-    chosen = chosen_epochs(list(range(1000)))
+    chosen = evenly(list(range(1000)), FRAMES)
     assert len(chosen) == len(set(chosen)) == FRAMES
     assert (chosen[0], chosen[-1]) == (0, 999)
     assert int(torch.tensor(chosen).diff().max()) <= 9
-    assert chosen_epochs([0, 5, 7]) == [0, 5, 7]
+    assert evenly([0, 5, 7], FRAMES) == [0, 5, 7]
 
 
 def test_a_film_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -7,36 +7,46 @@ import re
 import pytest
 
 from cnnlab.draw.charts import chart
-from cnnlab.report.page import RunPage, confusion_table, diverging_colours, finite, render
+from cnnlab.report.page import diverging_colours, finite
+from cnnlab.report.reported import ReportedRun, collect, render
+from cnnlab.report.sections.predictions import common, table
 
 EVIL = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "{{ 7 * 7 }}", "a & b")
+CONFUSION = ((0, 0, 3), (0, 1, 1), (1, 1, 4), (3, 2, 2))
+PREDICTIONS = {
+    "split": "test", "images": 10, "accuracy": 0.7, "names": EVIL, "confusion": CONFUSION, "rows": table(CONFUSION, 4),
+    "common": common(CONFUSION, EVIL),
+    "errors": [
+        {"picture": "data:,", "true": EVIL[0], "predicted": EVIL[1], "confidence": 0.9, "probability": 0.0}
+    ],
+}  # fmt: skip
 
 
-def answers(names: tuple[str, ...] = EVIL, confusion: tuple = ((0, 0, 3), (0, 1, 1), (1, 1, 4), (3, 2, 2))) -> dict:
-    mistake = {"picture": "data:image/png;base64,", "true": names[0], "answer": names[1], "confidence": 0.9, "share": 0}
-    return {
-        "split": "test",
-        "images": 10,
-        "accuracy": 0.7,
-        "names": list(names),
-        "confusion": list(confusion),
-        "mistakes": [mistake],
-    }
+def a_run(name: str = "run", summary: dict | None = None, **missing: str) -> ReportedRun:
+    return ReportedRun(name, name, summary or {}, [], {}, missing=missing)
+
+
+def page_of(*runs: ReportedRun, **shown: object) -> str:
+    """The page of runs, of which the first shows this in some sections."""
+    collected = {key: list(parts) for key, parts in collect(runs, 10**6).items()}
+    for key, part in shown.items():
+        collected[key][0] = part
+    return render(runs, collected)
+
+
+def fields(label: str, layer: str = "") -> dict:
+    shown = {
+        "name": layer, "kind": "Conv2d", "unbounded": None, "size": "3", "stride": "1", "padding": "1",
+        "grid": [1, 1], "notes": [], "rows": [[0, 2]], "columns": [[0, 2]], "maps": None, "heat": None,
+    }  # fmt: skip
+    images = [{"picture": "data:,", "words": label}]
+    return {"size": [8, 8], "inputs": 1, "total": 1, "images": images, "layers": [shown]}
 
 
 def test_names_from_users_and_data_are_shown_as_text_and_never_become_markup() -> None:
-    evil_summary = {"command": EVIL[1], "data": {"name": EVIL[0], "class_names": EVIL, "image_size": [8, 8]}}
-    fields = {
-        "size": [8, 8],
-        "inputs": 1,
-        "total": 1,
-        "images": [{"picture": "data:,", "label": EVIL[0]}],
-        "layers": [
-            {"name": EVIL[1], "kind": "Conv2d", "unbounded": None, "size": "3", "stride": "1", "padding": "1",
-             "grid": [1, 1], "notes": [], "rows": [[0, 2]], "columns": [[0, 2]], "maps": None, "heat": None}
-        ],
-    }  # fmt: skip
-    text = render([RunPage(EVIL[0], EVIL[1], evil_summary, {}, answers(), None, fields, {"kernels": EVIL[0]})])
+    summary = {"command": EVIL[1], "data": {"name": EVIL[0], "class_names": EVIL, "image_size": [8, 8]}}
+    run = a_run(EVIL[0], summary, snapshots=EVIL[0])
+    text = page_of(run, predictions=PREDICTIONS, fields=fields(EVIL[0], EVIL[1]))
     assert text.count("<script") == 2
     assert text.count("</script>") == 2
     assert not re.search(r"<img src=x", text)
@@ -45,14 +55,13 @@ def test_names_from_users_and_data_are_shown_as_text_and_never_become_markup() -
 
 
 def test_the_data_block_is_json_that_gives_every_name_back() -> None:
-    fields = {"size": [1, 1], "inputs": 1, "total": 0, "images": [{"picture": "", "label": EVIL[1]}], "layers": []}
-    text = render([RunPage("run", "run", {}, fields=fields, missing={"answers": "gone", "kernels": "gone"})])
+    text = page_of(a_run(), fields=fields(EVIL[1]))
     block = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1]
-    assert json.loads(block)["runs"][0]["fields"]["images"][0]["label"] == EVIL[1]
+    assert json.loads(block)["sections"]["fields"][0]["images"][0]["words"] == EVIL[1]
 
 
 def test_a_page_names_no_address_of_the_net_and_forbids_loading() -> None:
-    text = render([RunPage("run", "run", {"status": "completed"}, answers=answers())])
+    text = page_of(a_run(summary={"status": "completed"}), predictions=PREDICTIONS)
     assert set(re.findall(r"https?://[^\"' ]+", text)) <= {"http://www.w3.org/2000/svg"}
     assert "default-src 'none'" in text
     assert "@import" not in text
@@ -60,42 +69,38 @@ def test_a_page_names_no_address_of_the_net_and_forbids_loading() -> None:
 
 
 def test_what_a_run_does_not_have_is_said_in_its_sentence() -> None:
-    missing = {
-        "curves": "No curves here.",
-        "answers": "No data here.",
-        "kernels": "No kernels here.",
-        "fields": "Nope.",
-    }
-    text = render([RunPage("run", "run", {"status": "running"}, missing=missing)])
-    assert all(sentence in text for sentence in missing.values())
+    missing = {"network": "No network here.", "data": "No data here.", "snapshots": "No kernels here."}
+    for name, sentence in missing.items():
+        assert sentence in page_of(a_run(summary={"status": "running"}, **{name: sentence}))
+    text = page_of(a_run(summary={"status": "running"}))
+    assert "no metrics.csv" in text
     assert "Not a completed run" in text
 
 
 @pytest.mark.parametrize("summary", [{}, {"status": "completed", "metrics": {"test/accuracy": math.nan}}])
 def test_a_poor_record_still_makes_a_page(summary: dict) -> None:
-    assert "<h1>run</h1>" in render([RunPage("run", "run", summary)])
+    assert "<h1>run</h1>" in page_of(a_run(summary=summary))
 
 
 def test_several_runs_stand_in_columns_in_the_order_given() -> None:
-    runs = [RunPage(name, name, {"seed": seed}) for name, seed in (("first", 3), ("second", 5))]
-    text = render(runs)
+    text = page_of(a_run("first", {"seed": 3}), a_run("second", {"seed": 5}))
     assert re.search(r'<th scope="row">seed</th><td>3</td><td>5</td>', text)
 
 
-def test_the_confusion_table_has_shares_of_the_rows_and_the_commonest_first() -> None:
-    table = confusion_table(answers())
-    assert table["rows"][0][:2] == [(3, 0.75), (1, 0.25)]
-    assert table["rows"][2] == [(0, 0.0)] * 4
-    assert [(one["true"], one["answer"], one["images"]) for one in table["often"]] == [
-        (EVIL[3], EVIL[2], 2),
-        (EVIL[0], EVIL[1], 1),
-    ]
+def test_the_confusion_table_has_fractions_of_the_rows_and_the_commonest_first() -> None:
+    rows = table(CONFUSION, 4)
+    assert rows[0][:2] == [(3, 0.75), (1, 0.25)]
+    assert rows[2] == [(0, 0.0)] * 4
+    confused = [(one["true"], one["predicted"], one["images"]) for one in common(CONFUSION, EVIL)]
+    assert confused == [(EVIL[3], EVIL[2], 2), (EVIL[0], EVIL[1], 1)]
 
 
-def test_more_classes_than_fit_are_no_table_but_keep_the_list() -> None:
-    table = confusion_table(answers(tuple(map(str, range(50))), ((0, 49, 2),)))
-    assert table["rows"] is None
-    assert table["often"][0]["answer"] == "49"
+def test_more_classes_than_fit_are_a_picture_but_keep_the_list() -> None:
+    names = [f"class {number}" for number in range(50)]
+    many = {**PREDICTIONS, "names": names, "rows": None, "common": common(((0, 49, 2),), names)}
+    text = page_of(a_run(), predictions=many)
+    assert '<canvas class="matrix"' in text
+    assert "<td>class 49</td>" in text
 
 
 def test_numbers_that_json_does_not_know_become_none() -> None:

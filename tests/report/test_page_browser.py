@@ -14,8 +14,7 @@ from cnnlab.cli.programs.report import make_report
 from cnnlab.cli.reported import reported
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
-from cnnlab.report.page import RunPage, render
-from cnnlab.report.reported import collected
+from cnnlab.report.reported import ReportedRun, collect, render
 from cnnlab.runs.folder import read_checkpoint
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
@@ -35,18 +34,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "run"
 
 
+Page = tuple[ReportedRun, dict[str, Any]]  # a run, and section -> what it shows
+
+
 @pytest.fixture(scope="module")
-def gathered(folder: Path) -> RunPage:
-    return collected(reported(folder, "best"), 6_000_000)
+def gathered(folder: Path) -> Page:
+    return shown(folder)
+
+
+def shown(folder: Path) -> Page:
+    run = reported(folder, "best")
+    return run, {key: part for key, (part,) in collect([run], 10**6).items()}
 
 
 @pytest.fixture
-def page(browser: Any, gathered: RunPage, tmp_path: Path) -> Callable[..., Any]:
+def page(browser: Any, gathered: Page, tmp_path: Path) -> Callable[..., Any]:
     """Open the page of some runs, by default the real one, in a window of some width; a quiet console is checked."""
 
-    def show(*runs: RunPage, width: int = DESK, dark: bool = False) -> Any:
+    def show(*runs: Page, width: int = DESK, dark: bool = False) -> Any:
         path = tmp_path / "report.html"
-        path.write_text(render(list(runs) or [gathered]), encoding="utf-8")
+        pages = list(runs) or [gathered]
+        collected = {key: [parts[key] for _, parts in pages] for key in pages[0][1]}
+        path.write_text(render([run for run, _ in pages], collected), encoding="utf-8")
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -169,10 +178,11 @@ def test_the_slider_changes_the_kernels_and_at_the_start_they_are_the_initial_on
 
 
 def test_exploding_weights_are_shown_on_a_scale_an_epoch_and_on_one_for_all_if_asked(
-    page: Callable, gathered: RunPage
+    page: Callable, gathered: Page
 ) -> None:
-    grown = [limit * 100**number for number, limit in enumerate(gathered.kernels["limits"])]
-    browser = page(replace(gathered, kernels={**gathered.kernels, "limits": grown, "common": False}))
+    grown = [limit * 100**number for number, limit in enumerate(gathered[1]["kernels"]["limits"])]
+    kernels = {**gathered[1]["kernels"], "limits": grown, "common": False}
+    browser = page((gathered[0], {**gathered[1], "kernels": kernels}))
     ends, own = browser.find_element("css selector", ".bar .high"), pictures(browser, ".tiles .before")
     assert float(ends.text) == pytest.approx(grown[-1], rel=0.05)
     assert "a colour scale of its own" in browser.find_element("css selector", ".kernels .which").text
@@ -218,15 +228,16 @@ def test_a_click_on_a_head_sorts_the_table_and_a_second_one_turns_it_round(page:
     assert found[0] != found[1]
 
 
-def test_evil_names_are_shown_as_text_and_run_nothing(page: Callable, gathered: RunPage) -> None:
-    names = [*EVIL, *gathered.answers["names"][3:]]
-    mistake = {"picture": "data:,", "true": EVIL[0], "answer": EVIL[1], "confidence": 0.9, "share": 0.1}
-    told = {**gathered.answers, "names": names, "mistakes": [mistake], "confusion": [(0, 1, 5), (1, 1, 5)]}
-    kernels = {**gathered.kernels, "rows": [{**row, "name": EVIL[0]} for row in gathered.kernels["rows"]]}
-    layers = [{**layer, "name": EVIL[1], "notes": [EVIL[0]]} for layer in gathered.fields["layers"]]
-    seen = {**gathered.fields, "layers": layers}
-    evil = replace(gathered, name=EVIL[1], answers=told, kernels=kernels, fields=seen)
-    browser = page(evil)
+def test_evil_names_are_shown_as_text_and_run_nothing(page: Callable, gathered: Page) -> None:
+    run, parts = gathered
+    names = [*EVIL, *parts["predictions"]["names"][3:]]
+    error = {"picture": "data:,", "true": EVIL[0], "predicted": EVIL[1], "confidence": 0.9, "probability": 0.1}
+    predictions = {**parts["predictions"], "names": names, "errors": [error], "confusion": [(0, 1, 5), (1, 1, 5)]}
+    kernels = {**parts["kernels"], "rows": [{**row, "name": EVIL[0]} for row in parts["kernels"]["rows"]]}
+    layers = [{**layer, "name": EVIL[1], "notes": [EVIL[0]]} for layer in parts["fields"]["layers"]]
+    fields = {**parts["fields"], "layers": layers}
+    evil = {**parts, "predictions": predictions, "kernels": kernels, "fields": fields}
+    browser = page((replace(run, name=EVIL[1]), evil))
     text = browser.execute_script("return document.body.innerText")
     for name in EVIL[:2]:
         assert name in text
@@ -237,8 +248,11 @@ def test_evil_names_are_shown_as_text_and_run_nothing(page: Callable, gathered: 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [320, PHONE, DESK])
-def test_nothing_sticks_out_of_the_window(page: Callable, gathered: RunPage, width: int, dark: bool) -> None:
-    for runs in ([gathered], [gathered, replace(gathered, name="another_run_with_quite_a_long_name_" * 3)]):
+def test_nothing_sticks_out_of_the_window(page: Callable, gathered: Page, width: int, dark: bool) -> None:
+    for runs in (
+        [gathered],
+        [gathered, (replace(gathered[0], name="another_run_with_quite_a_long_name_" * 3), gathered[1])],
+    ):
         browser = page(*runs, width=width, dark=dark)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     colours = browser.execute_script(
@@ -271,7 +285,7 @@ def test_two_runs_stand_side_by_side_with_their_own_kernels(page: Callable, fold
     shutil.copytree(folder, other)
     out = make_report([folder, other], tmp_path / "both" / "report.html")
     assert out.stat().st_size < 8_000_000
-    browser = page(collected(reported(folder, "best"), 10**6), collected(reported(other, "best"), 10**6))
+    browser = page(shown(folder), shown(other))
     assert len(browser.find_elements("css selector", ".kernels")) == 2
     assert len(browser.find_elements("css selector", ".chart:first-of-type path")) == 8
     assert [head.text for head in browser.find_elements("css selector", ".facts thead th")] == ["run", "other"]

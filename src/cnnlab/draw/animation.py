@@ -1,8 +1,9 @@
 """The kernels as they change. K kernels, C channels, h height, w width."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,6 +13,7 @@ from cnnlab._choices import UsageError
 from cnnlab.draw.kernel_pages import scale_of
 from cnnlab.draw.tiles import Cell, Page, tile_page, zero_centred
 
+Item = TypeVar("Item")
 SHOWN = 64  # kernels
 FRAMES = 120  # at most; of longer trainings every n-th epoch and the last
 APART = 4  # times: where the largest weights of epochs are further apart, one scale would leave some epochs blank
@@ -27,7 +29,7 @@ def kernel_animation(snapshots: dict[int, Tensor], path: Path, *, frames_per_sec
     """
     if not snapshots:
         raise UsageError("an animation needs at least one snapshot, got none")
-    epochs = chosen_epochs(sorted(snapshots))
+    epochs = evenly(sorted(snapshots), FRAMES)
     limits = {epoch: scale_of(snapshots[epoch][:SHOWN]) or 1.0 for epoch in epochs}
     apart = uneven(limits.values())
     if not apart:
@@ -80,12 +82,11 @@ def uneven(limits: Iterable[float]) -> bool:
     return max(limits) > APART * min(limits)
 
 
-def chosen_epochs(epochs: list[int]) -> list[int]:
-    """At most FRAMES of them, evenly, the first and the last among them."""
-    if len(epochs) <= FRAMES:
-        return epochs
-    step = (len(epochs) - 1) / (FRAMES - 1)
-    return [epochs[round(index * step)] for index in range(FRAMES)]
+def evenly(values: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of them, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(index * (len(values) - 1) / max(1, most - 1))] for index in range(most)]
 
 
 def _tiles(kernels_KChw: Tensor, limit: float) -> list[Tensor]:

@@ -1,21 +1,24 @@
-"""Runs -> their page."""
+"""Runs -> their page: every section collects what it shows of each run, then the page is rendered and written."""
 
-from collections.abc import Callable, Sequence
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
-from cnnlab.report.page import RunPage, render
-from cnnlab.report.section import ReportedRun
-from cnnlab.report.sections.boundaries import chosen_windows, drawings
-from cnnlab.report.sections.fields import fields
-from cnnlab.report.sections.kernels import kernel_names, kernels
-from cnnlab.report.sections.predictions import answers, chosen_images
+from cnnlab.report import sections
+from cnnlab.report.page import assemble, diverging_colours, filled, finite
+from cnnlab.report.section import ReportedRun, Section, Shown, registered, text_of
+from cnnlab.report.sections.facts import facts, headline
 
 __all__ = ["LARGEST", "MOST_RUNS", "ReportedRun", "write_report"]
-LARGEST = 6_000_000  # characters of kernels and fields on the page, shared by its runs
+LARGEST = 3_000_000  # characters of pictures in a section, shared by the runs
 MOST_RUNS = 12  # more don't fit beside each other
+Collected = Mapping[str, Sequence[Shown | str | None]]  # key of a section -> of each run
+
+for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
+    importlib.import_module(module.name)  # which registers its section
 
 
 def write_report(runs: Sequence[ReportedRun], out: Path) -> Path:
@@ -25,58 +28,58 @@ def write_report(runs: Sequence[ReportedRun], out: Path) -> Path:
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"a report shows 1 to {MOST_RUNS} runs, not {len(runs)}")
-    pages = [collected(run, LARGEST // len(runs)) for run in runs]
+    page = render(runs, collect(runs, LARGEST // len(runs)))
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, render(pages))
+    write_text(out, page)
     return out
 
 
-def collected(run: ReportedRun, largest: int) -> RunPage:
-    """Everything that is there; the rest is named in `missing`. Pictures take at most `largest` characters."""
-    missing: dict[str, str] = {}
-    curves = _or_sentence(missing, "curves", lambda: _curves(run)) or {}
-    if not curves:
-        missing.setdefault("curves", "There is no metrics.csv with an epoch in it yet.")
-    shown = told = seen = drawn = None
-    network, data = run.network, run.data
-    if run.snapshots:
-        count = len(next(iter(run.snapshots.values())))
-        names = kernel_names(network, {"network": run.about}, count) if network is not None else None
-        shown = _or_sentence(missing, "kernels", lambda: kernels(dict(run.snapshots), names, largest // 2))
-    else:
-        missing["kernels"] = run.missing.get("snapshots", "There are no snapshots.")
-    if network is None or data is None:
-        missing["answers"] = missing["fields"] = run.missing.get("data") or run.missing.get("network", "")
-    elif hasattr(data, "benchmark"):
-        drawn = _or_sentence(missing, "answers", lambda: drawings(network, data))
-        seen = _or_sentence(missing, "fields", lambda: fields(network, chosen_windows(data), largest // 2))
-    else:
-        told = answers(network, data, "test/accuracy" in (run.summary.get("metrics") or {}))
-        split = told["split"] if told else "validation"
-        seen = _or_sentence(missing, "fields", lambda: fields(network, chosen_images(data, split), largest // 2))
-        if told is None:
-            missing["answers"] = (
-                "The run has neither validation nor test images, so there is nothing to be wrong about."
-            )
-    return RunPage(run.name, run.folder, dict(run.summary), curves, told, shown, seen, missing, drawn)
+def collect(runs: Sequence[ReportedRun], largest: int) -> Collected:
+    """What each section shows of each run, a sentence, or None."""
+    return {section.key: [_collected(section, run, largest) for run in runs] for section in registered()}
 
 
-def _curves(run: ReportedRun) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """quantity -> split -> (epoch counted from 1, value)."""
-    curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for quantity in ("loss", "accuracy"):
-        for split, name in (("train", "training"), ("val", "validation")):
-            column = f"{split}/{quantity}"
-            points = [(int(row["epoch"]) + 1, float(row[column])) for row in run.rows if column in row]
-            if points:
-                curves.setdefault(quantity, {})[name] = points
-    return curves
-
-
-def _or_sentence(missing: dict[str, str], part: str, make: Callable[[], Any]) -> Any:
-    """What `make` makes; None, and the reason in `missing`, if the run does not allow it."""
+def _collected(section: Section, run: ReportedRun, largest: int) -> Shown | str | None:
     try:
-        return make()
-    except ValueError as error:
-        missing[part] = f"This part can't be shown: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-        return None
+        return section.collect(run, largest)
+    except UsageError as error:
+        return f"This part can't be shown: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+
+
+def render(runs: Sequence[ReportedRun], collected: Collected) -> str:
+    """The page. Several runs stand side by side, their curves in one picture."""
+    shown = [section for section in registered() if any(part is not None for part in collected[section.key])]
+    predicted = collected["predictions"][0]
+    return assemble(
+        "report.html.j2",
+        scripts=("tables.js", "report.js"),
+        styles=("report.css",),
+        more=[text_of(section.script) for section in shown if section.script],
+        runs=runs,
+        headline=headline(runs[0].summary, predicted if isinstance(predicted, Mapping) else {}),
+        status=facts(runs[0])["status"],
+        sections=[(section, _parts(section, runs, collected[section.key])) for section in shown],
+        data=finite({"colours": diverging_colours(), "sections": {s.key: _drawn(s, collected[s.key]) for s in shown}}),
+    )
+
+
+def _parts(section: Section, runs: Sequence[ReportedRun], collected: Sequence[Shown | str | None]) -> list[Shown]:
+    """In order: `run` (its number, or None of all together), `sentence` and `body`, of which one is there."""
+    template, many = text_of(section.template), len(runs) > 1
+    parts: list[Shown] = []
+    for number, part in enumerate(collected):
+        if isinstance(part, str):
+            parts.append({"run": number, "sentence": part})
+        elif part is not None and section.together is None:
+            body = filled(template, run=runs[number], number=number, many=many, shown=part)
+            parts.append({"run": number, "body": body})
+    there = [part if isinstance(part, Mapping) else {} for part in collected]
+    if section.together is not None and any(there):
+        body = filled(template, runs=runs, many=many, shown=section.together(runs, there))
+        parts.append({"run": None, "body": body})
+    return parts
+
+
+def _drawn(section: Section, collected: Sequence[Shown | str | None]) -> list[Shown | None]:
+    """Of each run what the section's script gets."""
+    return [{key: p[key] for key in section.drawn} if isinstance(p, Mapping) else None for p in collected]

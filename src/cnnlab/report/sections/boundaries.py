@@ -1,45 +1,47 @@
-"""What a network draws in photographs, for the report. C channel, H, W photograph, S side, M windows."""
+"""The boundaries that a network predicts in photographs. H, W photograph."""
 
-from typing import Any
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cnnlab._choices import UsageError
+from cnnlab.data.boundaries.module import BoundaryData
 from cnnlab.edges.benchmark.judging import examples
-from cnnlab.report.sections.predictions import PICTURES, Chosen, as_uri
+from cnnlab.report.pictures import MOST, as_uri
+from cnnlab.report.section import ReportedRun, Section, Shown, register
 
-SIDE = 96  # pixels of the windows that receptive fields are drawn on
 
-
-def drawings(network: nn.Module, data: Any) -> dict[str, Any]:
-    """split, rows: {stem, photograph, people, network}, each picture a data URI, black a sure boundary.
-
-    Raises ValueError where the run is scored on no photographs.
-    """
-    found = examples(network, data, torch.device("cpu"), PICTURES)
+def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
+    """split, rows: {stem, photograph, people, network}, each picture a data URI, black a sure boundary."""
+    if run.about is None or "class_names" in run.about:
+        return None
+    if run.network is None or not isinstance(run.data, BoundaryData):
+        return run.reason("data", "network")
+    found = examples(run.network, run.data, torch.device("cpu"), MOST)
     if not found:
-        raise UsageError("the run is scored on no photographs (data.scored=null)")
+        return "The run is scored on no photographs (data.scored=null)."
     rows = [
         {
-            "stem": one.stem,
-            "photograph": as_uri(torch.from_numpy(one.image_HWC).permute(2, 0, 1)),
-            "people": as_uri(_ink(torch.from_numpy(one.share_HW))),
-            "network": as_uri(_ink(torch.from_numpy(one.strength_HW))),
+            "stem": example.stem,
+            "photograph": as_uri(torch.from_numpy(example.image_HWC).permute(2, 0, 1)),
+            "people": as_uri(_ink(torch.from_numpy(example.share_HW))),
+            "network": as_uri(_ink(torch.from_numpy(example.strength_HW))),
         }
-        for one in found
+        for example in found
     ]
-    return {"split": data.scored, "rows": rows}
+    return {"split": run.data.scored, "rows": rows}
 
 
-def chosen_windows(data: Any) -> Chosen:
-    """Windows of training photographs, (M, C, SIDE, SIDE) in [0, 1]: those to draw receptive fields on."""
-    side = min(SIDE, *data.image_size)
-    image_MCSS = data.patches(side, PICTURES, seed=0)
-    return Chosen(
-        image_MCSS, [as_uri(one) for one in image_MCSS], [f"window {number + 1}" for number in range(PICTURES)]
+def _ink(probability_HW: Tensor) -> Tensor:
+    return 1 - probability_HW[None].float()
+
+
+register(
+    Section(
+        key="boundaries",
+        title="Boundaries",
+        place=40,
+        collect=boundaries,
+        template=Path(__file__).with_suffix(".html.j2"),
     )
-
-
-def _ink(share_HW: Tensor) -> Tensor:
-    return 1 - share_HW[None].float()
+)

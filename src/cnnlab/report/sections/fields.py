@@ -1,17 +1,22 @@
-"""Receptive fields for the report: which pixels a unit can see, and which ones it does listen to.
+"""Receptive fields: which pixels a unit can see, and to which of them it responds.
 
 U units, N images, B = U * N, C channel, H, W image, i, j unit, h, w map.
 """
 
-import base64
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
 
+from cnnlab.data.boundaries.module import BoundaryData
+from cnnlab.draw.animation import evenly
+from cnnlab.nn.torchvision_net import TorchvisionNet
 from cnnlab.receptive import ReceptiveField, receptive_fields
 from cnnlab.receptive.capture import captured
-from cnnlab.report.sections.predictions import Chosen
+from cnnlab.report.pictures import Chosen, as_bytes, chosen_images, chosen_windows
+from cnnlab.report.section import ReportedRun, Section, register
 
 LAYERS = 14  # shown
 LARGEST_MAP = 64  # units along a side; of a larger map every second, third ... unit is there
@@ -19,24 +24,70 @@ LARGEST_HEAT = 64  # pixels along a side of a heat map
 PLAIN = ("Conv", "Pool", "Linear", "Attention")  # kinds of layers that give a field its name
 
 
-def fields(network: nn.Module, chosen: Chosen, largest: int) -> dict[str, Any]:
-    """size (H, W), images [{picture, label}], inputs (N of the heat maps), total (layers analysed) and layers:
+class Heat(TypedDict):
+    """units: (i, j) of those measured. frames: of each base64 of uint8, amplitude, or None; `size` is theirs (h, w)."""
 
-    name, kind, notes, unbounded (the reason, or None); size, stride, padding in words; grid (h, w) of units or None;
-    rows, columns: [first, last] pixel that the units of a row, of a column see, or None;
-    step: only every such unit is on the map. maps: per image base64 of uint8, the mean |response|;
-    heat: units [(i, j)] that were measured, frames per unit (base64 of uint8, amplitude, or None), its size (h, w).
+    units: list[tuple[int, int]]
+    frames: list[str | None]
+    size: list[int]
+    inputs: int
 
-    Takes fewer images and units where they would fill more than `largest` characters.
+
+class Layer(TypedDict):
+    """unbounded: the reason, or None. size, stride, padding: in words. grid: (h, w) of units, or None.
+
+    rows, columns: [first, last] pixel that the units of a row, of a column see, or None.
+    step: only every such unit is on the map. maps: per image base64 of uint8, the mean |response|.
     """
-    height, width = chosen.image_MCHW.shape[-2:]
-    shape = tuple(chosen.image_MCHW.shape[1:])
-    found = receptive_fields(network, shape)
+
+    name: str
+    kind: str
+    notes: list[str]
+    unbounded: str | None
+    size: str
+    stride: str
+    padding: str
+    grid: list[int] | None
+    rows: list[list[int] | None] | None
+    columns: list[list[int] | None] | None
+    step: int
+    maps: list[str] | None
+    heat: Heat | None
+
+
+class Image(TypedDict):
+    picture: str
+    words: str
+
+
+class Fields(TypedDict):
+    """size: (H, W). inputs: N of the heat maps. total: layers analysed."""
+
+    size: list[int]
+    images: list[Image]
+    inputs: int
+    total: int
+    layers: list[Layer]
+
+
+def receptive(run: ReportedRun, largest: int) -> Fields | str:
+    """The fields of a run, on images of its data."""
+    if run.network is None or run.data is None:
+        return run.reason("data", "network")
+    data = run.data
+    chosen = chosen_windows(data) if isinstance(data, BoundaryData) else chosen_images(data, run)
+    return fields(run.network, chosen, largest)
+
+
+def fields(network: nn.Module, chosen: Chosen, largest: int) -> Fields:
+    """Takes fewer images and units where they would fill more than `largest` characters."""
+    channels, height, width = chosen.image_MCHW.shape[1:]
+    found = receptive_fields(network, (channels, height, width))
     names = chosen_layers(network, found)
     layers = [_layer(network, name, found[name], chosen.image_MCHW, largest // len(names)) for name in names]
-    pictures = [{"picture": p, "label": label} for p, label in zip(chosen.pictures, chosen.labels, strict=True)]
+    images: list[Image] = [{"picture": p, "words": w} for p, w in zip(chosen.pictures, chosen.words, strict=True)]
     inputs = _inputs(network, len(chosen.image_MCHW), 1, height * width)
-    return {"size": [height, width], "images": pictures, "inputs": inputs, "total": len(found), "layers": layers}
+    return {"size": [height, width], "images": images, "inputs": inputs, "total": len(found), "layers": layers}
 
 
 def chosen_layers(network: nn.Module, found: dict[str, ReceptiveField]) -> list[str]:
@@ -58,8 +109,8 @@ def chosen_layers(network: nn.Module, found: dict[str, ReceptiveField]) -> list[
     if len(names) > LAYERS:
         rest = [name for name in names if found[name].unbounded is not None][: 2 if bounded else LAYERS]
         room = LAYERS - len(rest)
-        kept = {bounded[round(i * (len(bounded) - 1) / max(1, room - 1))] for i in range(room)} if bounded else set()
-        names = [name for name in names if name in kept | set(rest)]
+        kept = {*evenly(bounded, room), *rest}
+        names = [name for name in names if name in kept]
     return names
 
 
@@ -74,8 +125,8 @@ def _kind(network: nn.Module, name: str) -> str:
     return type(network.get_submodule(name.partition("#")[0].partition("[")[0])).__name__
 
 
-def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> Layer:
+    shown: Layer = {
         "name": name or "the whole network",
         "kind": _kind(network, name),
         "notes": list(field.notes),
@@ -86,15 +137,14 @@ def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Ten
         "grid": None if field.grid is None else list(field.grid),
         "rows": None,
         "columns": None,
+        "step": 1,
         "maps": None,
         "heat": None,
     }
-    if field.grid is None:
-        return shown
-    if field.unbounded is None:
+    if field.grid is not None and field.unbounded is None:
         shown["rows"], shown["columns"] = spans(field)
-    if field.map_dims is not None:
-        shown |= _responses(network, name, field, image_MCHW, largest // 2)
+    if field.grid is not None and field.map_dims is not None:
+        shown["step"], shown["maps"] = _responses(network, name, field, image_MCHW, largest // 2)
         shown["heat"] = _heat(network, name, field, image_MCHW, largest // 2)
     return shown
 
@@ -102,34 +152,35 @@ def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Ten
 def spans(field: ReceptiveField) -> tuple[list[list[int] | None], list[list[int] | None]]:
     """First and last pixel seen by the units of each row and of each column; None for a unit that sees nothing."""
     assert field.grid is not None
-    assert None not in field.axes
-    ends = [[axis(unit) for unit in range(count)] for axis, count in zip(field.axes, field.grid, strict=True)]
-    rows, columns = [[None if end is None else [int(place) for place in end] for end in axis] for axis in ends]
-    return rows, columns
+    found: list[list[list[int] | None]] = []
+    for axis, count in zip(field.axes, field.grid, strict=True):
+        assert axis is not None
+        ends = [axis(unit) for unit in range(count)]
+        found.append([None if end is None else [int(place) for place in end] for end in ends])
+    return found[0], found[1]
 
 
-def _pair(values: tuple[Any, Any]) -> str:
+def _pair(values: Sequence[object]) -> str:
     return " \N{MULTIPLICATION SIGN} ".join("\N{EN DASH}" if value is None else str(value) for value in values)
 
 
 @torch.no_grad()
 def _responses(
     network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int
-) -> dict[str, Any]:
+) -> tuple[int, list[str] | None]:
+    """`step` and `maps` of a layer."""
     response_MijK = _as_map(captured(network, name, image_MCHW), field, len(image_MCHW))
     if response_MijK is None:
-        return {}
+        return 1, None
     response_Mij = response_MijK.abs().mean(3)
     step = max(1, -(-max(response_Mij.shape[1:]) // LARGEST_MAP))
     response_Mij = response_Mij[:, ::step, ::step]
     response_Mij = response_Mij[: max(1, int(largest / (1.34 * response_Mij[0].numel())))]
     peak_M11 = response_Mij.amax((1, 2), keepdim=True).clamp_min(1e-12)
-    return {"step": step, "maps": [_text(one) for one in response_Mij / peak_M11]}
+    return step, [as_bytes(response_ij) for response_ij in response_Mij / peak_M11]
 
 
-def _heat(
-    network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int
-) -> dict[str, Any] | None:
+def _heat(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> Heat | None:
     """Amplitude (root of the mean squared gradient, the energy of `receptive.effective_field`) of some units."""
     assert field.grid is not None
     height, width = image_MCHW.shape[-2:]
@@ -151,7 +202,7 @@ def _heat(
         peak = float(energy_HW.max())
         if shrink > 1:
             energy_HW = torch.nn.functional.avg_pool2d(energy_HW[None], shrink, ceil_mode=True)[0]
-        frames.append(_text((energy_HW / energy_HW.max()).sqrt()) if peak > 0 else None)
+        frames.append(as_bytes((energy_HW / energy_HW.max()).sqrt()) if peak > 0 else None)
     return {"units": units, "frames": frames, "size": list(size), "inputs": inputs}
 
 
@@ -169,13 +220,15 @@ def unit_energy(
         output_BijK = _as_map(captured(network, name, image_BCHW), field, len(image_BCHW))
         if output_BijK is None:
             return None
-        total = sum(output_BijK[u * count : (u + 1) * count, i, j].sum() for u, (i, j) in enumerate(units))
-        (gradient_BCHW,) = torch.autograd.grad(total, image_BCHW)
+        seen = [output_BijK[u * count : (u + 1) * count, i, j].sum() for u, (i, j) in enumerate(units)]
+        (gradient_BCHW,) = torch.autograd.grad(torch.stack(seen).sum(), image_BCHW)
     return gradient_BCHW.double().square().sum(1).unflatten(0, (len(units), count)).mean(1)
 
 
 def _as_map(output: Tensor, field: ReceptiveField, batch: int) -> Tensor | None:
     """(B, i, j, K) with whatever else the layer has in K; None where the batch is not its first axis."""
+    assert field.map_dims is not None
+    assert field.grid is not None
     first, second = field.map_dims
     if output.shape[0] != batch or first == 0:
         return None
@@ -188,8 +241,8 @@ def _as_map(output: Tensor, field: ReceptiveField, batch: int) -> Tensor | None:
 
 def _area(network: nn.Module, pixels: int) -> int:
     """Pixels of the image that the network works on."""
-    resize = getattr(network, "resize", None)
-    return max(pixels, resize * resize if isinstance(resize, int) else 0)
+    resize = network.resize if isinstance(network, TorchvisionNet) else None
+    return max(pixels, (resize or 0) ** 2)
 
 
 def _inputs(network: nn.Module, images: int, units: int, pixels: int) -> int:
@@ -203,6 +256,14 @@ def _spread_units(count: int, most: int) -> list[int]:
     return [int((part + 0.5) * count / most) for part in range(most)]
 
 
-def _text(share: Tensor) -> str:
-    """Numbers from 0 to 1 as base64 of uint8."""
-    return base64.b64encode((share * 255).round().to(torch.uint8).contiguous().numpy().tobytes()).decode()
+register(
+    Section(
+        key="fields",
+        title="Receptive fields",
+        place=60,
+        collect=receptive,
+        template=Path(__file__).with_suffix(".html.j2"),
+        script=Path(__file__).with_suffix(".js"),
+        drawn=("size", "images", "layers"),
+    )
+)

@@ -1,123 +1,155 @@
-"""What a network answers on a split, and where it is most surely wrong.
+"""What a classifier predicts on a split, and where it is most surely wrong. B batch, C channel, H, W image, K class."""
 
-N images, B batch, C channel, H, W image, K class, M images shown.
-"""
-
-import base64
-import io
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypedDict
 
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
-from cnnlab._choices import UsageError
+from cnnlab.data.images.module import ImageData
+from cnnlab.report.pictures import labelled, picture
+from cnnlab.report.section import ReportedRun, Section, register
 
-MISTAKES = 24  # shown
-PICTURES = 6  # images to draw receptive fields on
-SMALL = 64  # pixels; larger pictures are stored as JPEG
-LARGEST_SIDE = 256  # pixels of a picture on the page
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """Images as the network takes them (M, C, H, W), as pictures (data URIs) and in words (their classes)."""
-
-    image_MCHW: Tensor
-    pictures: list[str]
-    labels: list[str]
+ERRORS = 24  # shown
+READABLE = 20  # classes; a table of more has too many cells to read
+Confusion = Sequence[tuple[int, int, int]]  # true class, prediction, images (at least one)
 
 
-@torch.no_grad()
-def answers(network: nn.Module, data: Any, tested: bool) -> dict[str, Any] | None:
-    """The test split if the run was `tested`, else the validation images; None where there are none.
+class Error(TypedDict):
+    """`confidence` and `probability`: what the network gave to its prediction and to the true class."""
 
-    split, images, accuracy, names (of the classes), confusion: [(true, answer, images)] where there are any,
-    mistakes: the wrong answers in order of confidence, each {picture, true, answer, confidence, share} with
-    the probabilities that the network gave to its answer and to the truth.
-    """
-    split = "test" if tested and data.has_test else "validation"
-    loader = _loader(data, split)
-    if len(loader) == 0:
+    picture: str
+    true: str
+    predicted: str
+    confidence: float
+    probability: float
+
+
+class Confused(TypedDict):
+    """`fraction`: of the images of the true class."""
+
+    true: str
+    predicted: str
+    images: int
+    fraction: float
+
+
+class Predictions(TypedDict):
+    """`rows`: of the confusion matrix, (images, fraction of the true class) each; None for too many classes."""
+
+    split: str
+    images: int
+    accuracy: float
+    names: Sequence[str]
+    confusion: Confusion
+    rows: list[list[tuple[int, float]]] | None
+    common: list[Confused]
+    errors: list[Error]
+
+
+class Wrong(NamedTuple):
+    """One image that was classified wrongly."""
+
+    confidence: float
+    probability: float
+    true: int
+    predicted: int
+    image_CHW: Tensor
+
+
+def predictions(run: ReportedRun, largest: int) -> Predictions | str | None:
+    """On the test split if the run was tested, else on the validation images."""
+    if run.about is not None and "class_names" not in run.about:
         return None
-    network.to(loader.device)
-    names = list(data.class_names)
-    confusion_KK = torch.zeros(len(names), len(names), dtype=torch.int64)
-    worst: list[tuple[float, float, int, int, Tensor]] = []
-    for image_BCHW, label_B in loader:
-        share_BK = network(image_BCHW).float().softmax(1)
-        sure_B, answer_B = share_BK.max(1)
-        pairs_B = label_B * len(names) + answer_B
-        confusion_KK += torch.bincount(pairs_B, minlength=len(names) ** 2).view_as(confusion_KK).cpu()
-        wrong = (answer_B != label_B).nonzero()[:, 0]
-        wrong = wrong[sure_B[wrong].argsort(descending=True, stable=True)][:MISTAKES]
-        truth_B = share_BK.gather(1, label_B[:, None])[:, 0]
-        for i in wrong.tolist():
-            facts = (float(sure_B[i]), float(truth_B[i]), int(label_B[i]), int(answer_B[i]))
-            worst.append((*facts, image_BCHW[i].cpu()))
-        worst = sorted(worst, key=lambda one: -one[0])[:MISTAKES]
-    network.cpu()
-    images = int(confusion_KK.sum())
+    data = run.data
+    if run.network is None or not isinstance(data, ImageData):
+        return run.reason("data", "network")
+    split, loader = labelled(data, run)
+    if len(loader) == 0:
+        return "The run has neither validation nor test images, so there is nothing to be wrong about."
+    run.network.to(loader.device)
+    confusion_KK, wrong = predicted(run.network, loader, data.num_classes)
+    run.network.cpu()
+    names, images = data.class_names, int(confusion_KK.sum())
+    confusion = [(i, j, int(confusion_KK[i, j])) for i, j in confusion_KK.nonzero().tolist()]
     return {
         "split": split,
         "images": images,
         "accuracy": float(confusion_KK.trace()) / max(1, images),
         "names": names,
-        "confusion": [(i, j, int(confusion_KK[i, j])) for i, j in confusion_KK.nonzero().tolist()],
-        "mistakes": [
+        "confusion": confusion,
+        "rows": table(confusion, len(names)) if len(names) <= READABLE else None,
+        "common": common(confusion, names),
+        "errors": [
             {
-                "picture": picture(image_CHW, data),
-                "true": names[true],
-                "answer": names[answer],
-                "confidence": sure,
-                "share": truth,
+                "picture": picture(error.image_CHW, data),
+                "true": names[error.true],
+                "predicted": names[error.predicted],
+                "confidence": error.confidence,
+                "probability": error.probability,
             }
-            for sure, truth, true, answer, image_CHW in worst
+            for error in wrong
         ],
     }
 
 
-def chosen_images(data: Any, split: str) -> Chosen:
-    """The first image of each of the first classes that come, at most PICTURES, from a split."""
-    found: dict[int, Tensor] = {}
-    for image_BCHW, label_B in _loader(data, split):
-        for image_CHW, label in zip(image_BCHW, label_B.tolist(), strict=True):
-            found.setdefault(label, image_CHW.cpu())
-            if len(found) >= min(PICTURES, data.num_classes):
-                break
-        else:
-            continue
-        break
-    if not found:
-        raise UsageError("the run has no images to draw on")
-    labels = sorted(found)
-    pictures = [picture(found[label], data) for label in labels]
-    return Chosen(torch.stack([found[k] for k in labels]), pictures, [data.class_names[k] for k in labels])
+@torch.no_grad()
+def predicted(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], classes: int) -> tuple[Tensor, list[Wrong]]:
+    """The confusion matrix (K, K), rows the true classes, and the ERRORS most confident errors."""
+    confusion_KK = torch.zeros(classes, classes, dtype=torch.int64)
+    worst: list[Wrong] = []
+    for image_BCHW, label_B in batches:
+        probability_BK = network(image_BCHW).float().softmax(1)
+        confidence_B, class_B = probability_BK.max(1)
+        pairs_B = label_B * classes + class_B
+        confusion_KK += torch.bincount(pairs_B, minlength=classes**2).view_as(confusion_KK).cpu()
+        wrong = (class_B != label_B).nonzero()[:, 0]
+        wrong = wrong[confidence_B[wrong].argsort(descending=True, stable=True)][:ERRORS]
+        truth_B = probability_BK.gather(1, label_B[:, None])[:, 0]
+        for i in wrong.tolist():
+            numbers = float(confidence_B[i]), float(truth_B[i]), int(label_B[i]), int(class_B[i])
+            worst.append(Wrong(*numbers, image_BCHW[i].cpu()))
+        worst = sorted(worst, key=lambda error: -error.confidence)[:ERRORS]
+    return confusion_KK, worst
 
 
-def picture(image_CHW: Tensor, data: Any) -> str:
-    """A normalised image as a data URI: PNG where it is small, else JPEG of at most LARGEST_SIDE pixels."""
-    mean_C11, std_C11 = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
-    return as_uri((image_CHW.float() * std_C11 + mean_C11).clamp(0, 1))
+def table(confusion: Confusion, classes: int) -> list[list[tuple[int, float]]]:
+    """The confusion matrix by rows, each cell with its fraction of the row."""
+    cells = {(true, predicted): count for true, predicted, count in confusion}
+    images = _images(confusion, classes)
+    return [
+        [(cells.get((i, j), 0), cells.get((i, j), 0) / max(1, images[i])) for j in range(classes)]
+        for i in range(classes)
+    ]
 
 
-def as_uri(image_CHW: Tensor) -> str:
-    """An image in [0, 1], grey or colour, as a data URI."""
-    if max(image_CHW.shape[-2:]) > LARGEST_SIDE:
-        scale = LARGEST_SIDE / max(image_CHW.shape[-2:])
-        size = [max(1, round(side * scale)) for side in image_CHW.shape[-2:]]
-        image_CHW = F.interpolate(image_CHW[None], size, mode="bilinear", antialias=True)[0]
-    pixels_HWC = (image_CHW * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    kind = "PNG" if max(pixels_HWC.shape[:2]) <= SMALL else "JPEG"
-    content = io.BytesIO()
-    Image.fromarray(pixels_HWC.squeeze(2) if pixels_HWC.shape[2] == 1 else pixels_HWC).save(content, kind, quality=88)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
+def common(confusion: Confusion, names: Sequence[str], most: int = 8) -> list[Confused]:
+    """The most common confusions, the commonest first."""
+    images = _images(confusion, len(names))
+    wrong = sorted((entry for entry in confusion if entry[0] != entry[1]), key=lambda entry: -entry[2])[:most]
+    return [
+        {"true": names[true], "predicted": names[predicted], "images": count, "fraction": count / images[true]}
+        for true, predicted, count in wrong
+    ]
 
 
-def _loader(data: Any, split: str) -> Any:
-    if split == "test":
-        data.setup("test")
-        return data.test_dataloader()
-    return data.val_dataloader()
+def _images(confusion: Confusion, classes: int) -> list[int]:
+    """Of each true class."""
+    images = [0] * classes
+    for true, _, count in confusion:
+        images[true] += count
+    return images
+
+
+register(
+    Section(
+        key="predictions",
+        title="Predictions and errors",
+        place=30,
+        collect=predictions,
+        template=Path(__file__).with_suffix(".html.j2"),
+        script=Path(__file__).with_suffix(".js"),
+        drawn=("names", "confusion"),
+    )
+)
