@@ -5,20 +5,26 @@ B batch, C input channel, F feature, S side output, H, W image, h, w side output
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._arguments import remembers_arguments
 from cnnlab._choices import UsageError
 from cnnlab.filters.bank import FilterBank
+from cnnlab.nn.contract import LabNetwork, as_bank
 from cnnlab.nn.front_end import FrontEnd
 
 WEIGHTS = Path(__file__).parent / "weights" / "edge_net.pt"
+BANK = "gaussian(sigma=1, order=1) + gaussian(sigma=2, order=1, size=7)"  # gradients at two scales: 4 kernels of 7 x 7
 RARE = -2.0  # log odds at the start: about a tenth of the pixels lie on a boundary
 
 
-class EdgeNet(nn.Module):
+@remembers_arguments
+@final
+class EdgeNet(LabNetwork):
     """(B, C, H, W) in [0, 1] -> edge logits (B, 1, H, W), for images of any size from 1 x 1 on.
 
     front end -> norm -> 1x1 convolution to the first of `widths`. Then a stage for each of `widths`, each half as
@@ -27,20 +33,25 @@ class EdgeNet(nn.Module):
     channels, as in Lin et al. 2017, CVPR. Each gives a map of its own, and a 1x1 convolution fuses these maps (side
     outputs, Xie & Tu 2015, ICCV). All this at 1 / `stem_stride` of the image; the fused map is scaled up last.
     mode, channels, start, gain, rectify, border, release_epoch, anchor: see `FrontEnd`.
-    The defaults stand in configs/model/edge_net.yaml.
     """
 
+    first_layer = "front_end"
+
     def __init__(
-        self, bank: FilterBank, in_channels: int, *,
-        mode: str, channels: str, start: str, gain: str, rectify: str, border: str, release_epoch: int, anchor: float,
-        stem_stride: int, widths: Sequence[int], dilations: Sequence[Sequence[int]], up_width: int,
+        self, bank: FilterBank | str = BANK, *, in_channels: int = 3,
+        mode: str = "trainable", channels: str = "opponent", start: str = "bank", gain: str = "kaiming",
+        rectify: str = "full", border: str = "replicate", release_epoch: int = 1, anchor: float = 0.01,
+        stem_stride: int = 2, widths: Sequence[int] = (16, 32, 56),
+        dilations: Sequence[Sequence[int]] = ((1, 1), (1, 1), (1, 2)), up_width: int = 16,
     ) -> None:  # fmt: skip
         super().__init__()
         _check(widths, dilations, up_width, border)
+        self.bank = as_bank(bank)
         self.front_end = FrontEnd(
-            bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
+            self.bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
             border=border, stride=stem_stride, release_epoch=release_epoch, anchor=anchor,
         )  # fmt: skip
+        self.kernel_names = self.front_end.response_names
         features = self.front_end.out_channels
         self.stem = nn.Sequential(nn.BatchNorm2d(features), *_convolution(features, widths[0], 1))
         self.stages_down = nn.ModuleList()
@@ -56,7 +67,7 @@ class EdgeNet(nn.Module):
         nn.init.constant_(self.fuse.weight, 1 / len(widths))
         nn.init.zeros_(self.fuse.bias)
         self.grid = stem_stride * 2 ** (len(widths) - 1)
-        self.reach = _reach(max(bank.kernels.shape[-2:]), stem_stride, dilations)
+        self.reach = _reach(max(self.bank.kernels.shape[-2:]), stem_stride, dilations)
 
     def stages(self, image_BCHW: Tensor) -> dict[str, Tensor]:
         """Every stage in order: `response`, `feature`, `stem`, `down1` ..., `sides` (B, S, h, w), `logits`."""

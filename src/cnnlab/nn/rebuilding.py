@@ -1,48 +1,99 @@
 """A network from what its checkpoint says of it."""
 
 import importlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from typing_extensions import NotRequired
 
+from cnnlab._arguments import plain
 from cnnlab._choices import UsageError
+from cnnlab._trust import taken, trusted_factory
 from cnnlab.filters.bank import FilterBank
+from cnnlab.nn.contract import LabNetwork
 
-NETWORKS = (
-    "cnnlab.nn.small_cnn.SmallCNN",
-    "cnnlab.nn.torchvision_net.TorchvisionNet",
-    "cnnlab.nn.edge_net.EdgeNet",
-)
+PACKAGE = "cnnlab.nn."
 
 
-def describe(target: str, arguments: dict[str, Any], bank: FilterBank | None) -> dict[str, Any]:
-    """Plain types and tensors from which `rebuild` makes the network again, without a look at any data."""
-    plain = None
-    if bank is not None:
-        plain = {
-            "kernels": bank.kernels,
-            "names": list(bank.names),
-            "source": bank.source,
-            "vectors": [list(vector) for vector in bank.vectors],
-        }
-    return {"target": target, "arguments": arguments, "bank": plain}
+class BankRecord(TypedDict):
+    """A filter bank in plain types."""
+
+    kernels: Tensor
+    names: list[str]
+    source: str
+    vectors: list[list[int]]
 
 
-def rebuild(about: dict[str, Any]) -> nn.Module:
+class NetworkRecord(TypedDict):
+    """A checkpoint's "network": what `rebuild` needs, and what the images were like."""
+
+    target: str  # a class of the package, a trusted factory "package:function", or "" for a module of one's own
+    arguments: dict[str, object]
+    bank: BankRecord | None
+    mean: NotRequired[list[float]]
+    std: NotRequired[list[float]]
+    image_size: NotRequired[list[int]]
+    class_names: NotRequired[list[str]]  # of classifiers
+
+
+def describe(network: nn.Module, factory: str = "", arguments: Mapping[str, object] | None = None) -> NetworkRecord:
+    """Plain types and tensors from which `rebuild` makes the network again, without a look at any data.
+
+    `factory` and its `arguments` name where a module of one's own came from; without, it can't be rebuilt.
+    """
+    if not isinstance(network, LabNetwork):
+        return {"target": factory, "arguments": dict(arguments or {}), "bank": None}
+    return {
+        "target": f"{type(network).__module__}.{type(network).__qualname__}",
+        "arguments": {name: plain(value) for name, value in network.arguments.items() if name != "bank"},
+        "bank": None if network.bank is None else _bank_record(network.bank),
+    }
+
+
+def _bank_record(bank: FilterBank) -> BankRecord:
+    vectors = [list(vector) for vector in bank.vectors]
+    return {"kernels": bank.kernels, "names": list(bank.names), "source": bank.source, "vectors": vectors}
+
+
+def rebuild(about: NetworkRecord, trust: Collection[str] = ()) -> nn.Module:
     """The network of a checkpoint's "network" entry, with fresh weights: load its "state_dict" next.
 
-    Raises ValueError if it names something that is no network of cnnlab.
+    Raises UsageError if it names something that is no network of cnnlab, and a factory that is not trusted.
     """
-    if about["target"] not in NETWORKS:
-        raise UsageError(f"{about['target']!r} is no network of cnnlab; known: {', '.join(NETWORKS)}")
-    module, _, name = about["target"].rpartition(".")
-    bank = about["bank"]
-    if bank is not None:
-        vectors = tuple(tuple(vector) for vector in bank["vectors"])
-        bank = FilterBank(bank["kernels"], tuple(bank["names"]), bank["source"], vectors)
-    return getattr(importlib.import_module(module), name)(bank=bank, **about["arguments"])
+    target = about["target"]
+    if not target:
+        raise UsageError("this network was passed in Python and can't be rebuilt: give the module, network(module=...)")
+    if ":" in target:
+        factory = trusted_factory(target, trust)
+        made = factory(**taken(factory, about["arguments"]))
+        if not isinstance(made, nn.Module):
+            raise UsageError(f"{target} makes {type(made).__name__}, which is no torch.nn.Module")
+        return made
+    arguments = dict(about["arguments"])
+    if about["bank"] is not None:
+        arguments["bank"] = _bank_of(about["bank"])
+    return _network_class(target)(**arguments)
+
+
+def _bank_of(record: BankRecord) -> FilterBank:
+    vectors = tuple(tuple(vector) for vector in record["vectors"])
+    return FilterBank(record["kernels"], tuple(record["names"]), record["source"], vectors)
+
+
+def _network_class(target: str) -> type[LabNetwork]:
+    module, _, name = target.rpartition(".")
+    found = None
+    if target.startswith(PACKAGE) and module.count(".") == PACKAGE.count("."):
+        try:
+            found = vars(importlib.import_module(module)).get(name)
+        except ModuleNotFoundError:
+            found = None
+    if not (isinstance(found, type) and issubclass(found, LabNetwork) and found.__module__ == module):
+        raise UsageError(f"{target!r} is no network of cnnlab")
+    return found
 
 
 def load(path: Path) -> nn.Module:

@@ -5,35 +5,50 @@ B batch, C input channel, K class, D width of the last stage, H, W image; other 
 
 import math
 from collections.abc import Sequence
+from typing import final
 
+import torch
 from torch import Tensor, nn
 
+from cnnlab._arguments import remembers_arguments
 from cnnlab._choices import UsageError, check_choice
 from cnnlab.filters.bank import FilterBank
+from cnnlab.nn.contract import LabNetwork, as_bank
 from cnnlab.nn.front_end import FrontEnd
 
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 NORMS = ("batch", "group", "none")
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+# Gradient along y, x and both diagonals, the second derivatives and their sum: 8 kernels of 3 x 3.
+BANK = "sobel + sobel(orientations=4)[t45, t135] + central(order=2) + laplacian"
 SMALL_IMAGE = 16  # pixels; a smaller image is not halved at once: on 8x8 digits that costs accuracy
 
 
-class SmallCNN(nn.Module):
+@remembers_arguments
+@final
+class SmallCNN(LabNetwork):
     """(B, C, H, W) -> logits (B, K), for images of any size that the border of the front end allows.
 
     front end -> pool (`stem_pool`) -> norm, then one stage per entry of `widths`: 3x3 convolution, norm,
     activation, and between the stages a pool of 2. Then the mean over the image, dropout, a linear head.
-    Pools round up, so a single pixel survives. The defaults stand in configs/model/small_cnn.yaml.
+    Pools round up, so a single pixel survives.
+
+    >>> SmallCNN("sobel + laplacian", in_channels=1, num_classes=10)(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
+
     mode, channels, start, gain, rectify, border, release_epoch, anchor: see `FrontEnd`.
     stem_stride: the front end's stride; None takes 2, or 1 where an `image_size` below 16 pixels is known.
     """
 
+    first_layer = "front_end"
+
     def __init__(
-        self, bank: FilterBank, in_channels: int, num_classes: int, *,
-        mode: str, channels: str, start: str, gain: str, rectify: str, border: str,
-        release_epoch: int, anchor: float, stem_stride: int | None, stem_pool: int, stem_norm: bool,
-        widths: Sequence[int], norm: str, activation: str, pool: str, dropout: float,
-        image_size: Sequence[int] | None = None,
+        self, bank: FilterBank | str = BANK, *, in_channels: int, num_classes: int,
+        mode: str = "trainable", channels: str = "luminance", start: str = "bank", gain: str = "kaiming",
+        rectify: str = "full", border: str = "reflect", release_epoch: int = 1, anchor: float = 0.01,
+        stem_stride: int | None = None, stem_pool: int = 1, stem_norm: bool = True,
+        widths: Sequence[int] = (32, 64, 128), norm: str = "batch", activation: str = "relu", pool: str = "max",
+        dropout: float = 0.0, image_size: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         for what, given, valid in (
@@ -47,8 +62,9 @@ class SmallCNN(nn.Module):
             )
         if stem_stride is None:
             stem_stride = 1 if image_size is not None and min(image_size) < SMALL_IMAGE else 2
+        self.bank = as_bank(bank)
         self.front_end = FrontEnd(
-            bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
+            self.bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
             border=border, stride=stem_stride, release_epoch=release_epoch, anchor=anchor,
         )  # fmt: skip
         inputs = [self.front_end.out_channels, *widths]
@@ -58,6 +74,7 @@ class SmallCNN(nn.Module):
             conv = nn.Conv2d(inputs[number], width, 3, padding=1, bias=norm == "none")
             between = _pool(pool, 2 if number + 1 < len(widths) else 1)
             self.trunk.append(nn.Sequential(conv, _norm(norm, width), ACTIVATIONS[activation](), between))
+        self.kernel_names = self.front_end.response_names
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], num_classes))
 
     def stages(self, image_BCHW: Tensor) -> dict[str, Tensor]:

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 import torchvision.models
 from torch import Tensor, nn
 
+from cnnlab._arguments import remembers_arguments
 from cnnlab._choices import UsageError, check_choice
 from cnnlab.filters.bank import FilterBank
+from cnnlab.nn.contract import LabNetwork, as_bank
 from cnnlab.nn.initialisation.writing import InitialisationReport, initialise
 
 # Both would return a tuple in training, and warn about, or draw slowly, their own initialisation.
@@ -26,7 +28,9 @@ PROBE_SIZE = 224  # every network takes it
 SIZE_COMPLAINTS = ("too small", "Kernel size can't be greater", "is invalid for input of size", "Wrong image")
 
 
-class TorchvisionNet(nn.Module):
+@remembers_arguments
+@final
+class TorchvisionNet(LabNetwork):
     """(B, C, H, W) -> logits (B, K).
 
     name: one of `network_names()`. bank: None leaves the stem random, the control.
@@ -37,8 +41,9 @@ class TorchvisionNet(nn.Module):
     """
 
     def __init__(
-        self, name: str, in_channels: int, num_classes: int, bank: FilterBank | None, *,
-        channels: str, fill: str, fit: str, gain: str, surplus: str, weights: str | None, resize: int | None,
+        self, name: str = "resnet18", *, in_channels: int, num_classes: int, bank: FilterBank | str | None = None,
+        channels: str = "luminance", fill: str = "random", fit: str = "embed", gain: str = "layer",
+        surplus: str = "error", weights: str | None = None, resize: int | None = None,
         patches_NChw: Tensor | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -56,9 +61,12 @@ class TorchvisionNet(nn.Module):
         if in_channels != 3:
             _replace(self.network, self.stem_name, _with_channels(self.stem, in_channels))
         self.stem_report: InitialisationReport | None = None
-        if bank is not None:
+        self.first_layer = f"network.{self.stem_name}"
+        self.bank = None if bank is None else as_bank(bank)
+        if self.bank is not None:
+            self.kernel_names = self.bank.names
             self.stem_report = initialise(
-                self.stem, bank, channels=channels, fill=fill, fit=fit, gain=gain, surplus=surplus,
+                self.stem, self.bank, channels=channels, fill=fill, fit=fit, gain=gain, surplus=surplus,
                 patches_NChw=patches_NChw,
             )  # fmt: skip
 

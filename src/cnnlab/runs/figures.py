@@ -1,22 +1,22 @@
-"""The pictures of a run, from what lies in its folder."""
+"""The figures of a run. K kernels, C channels, h, w kernel sides."""
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from torch import Tensor
 
 from cnnlab.draw.curves import learning_curves
 from cnnlab.draw.kernels import kernel_grid
-from cnnlab.draw.saving import save_figure
-from cnnlab.runs.metrics import read_metrics
-from cnnlab.training.callbacks import read_snapshots
 
 
-def draw_figures(folder: Path, metrics: dict[str, float]) -> None:
-    """`figures/kernels.png`: the first layer before and after; `figures/curves.png`: loss and accuracy by epoch."""
-    snapshots = read_snapshots(folder / "kernels")
-    if snapshots:
-        first, last = min(snapshots), max(snapshots)
-        rows = {"first layer at initialisation": snapshots[first], f"after epoch {last}": snapshots[last]}
-        save_figure(kernel_grid(rows), folder / "figures" / "kernels.png")
-    rows = read_metrics(folder / "metrics.csv")
+def kernels_figure(snapshots: Mapping[int, Tensor]) -> Figure:
+    """The first layer at initialisation and after the last epoch; `snapshots` as `Run.kernels()` gives them."""
+    first, last = min(snapshots), max(snapshots)
+    return kernel_grid({"first layer at initialisation": snapshots[first], f"after epoch {last}": snapshots[last]})
+
+
+def learning_curves_figure(rows: Sequence[Mapping[str, str]], test_accuracy: float | None) -> Figure:
+    """Loss and accuracy by epoch, of the rows of metrics.csv."""
     panels = {}
     for quantity in ("loss", "accuracy"):
         series = {}
@@ -27,5 +27,4 @@ def draw_figures(folder: Path, metrics: dict[str, float]) -> None:
                 series[name] = points
         if series or quantity == "loss":
             panels[quantity] = series
-    marks = {"accuracy": metrics["test/accuracy"]} if "test/accuracy" in metrics else None
-    save_figure(learning_curves(panels, marks), folder / "figures" / "curves.png")
+    return learning_curves(panels, None if test_accuracy is None else {"accuracy": test_accuracy})

@@ -7,9 +7,10 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from cnnlab._files import write_text
 
@@ -23,11 +24,11 @@ class RunRecord:
     was written before and counts the seconds further.
     """
 
-    def __init__(self, folder: Path, again: bool = False, **facts: Any) -> None:
+    def __init__(self, folder: Path, again: bool = False, **facts: object) -> None:
         self.path = folder / "summary.json"
         self._started = time.perf_counter()
-        self.content: dict[str, Any] = read_summary(folder) if again else {}
-        self._seconds_before = float(self.content.get("seconds", 0.0))
+        self.content: dict[str, object] = read_summary(folder) if again else {}
+        self._seconds_before = number(self.content.get("seconds"))
         self.content |= {
             "status": "running",
             "started": self.content.get("started", datetime.now().astimezone().isoformat(timespec="seconds")),
@@ -38,14 +39,14 @@ class RunRecord:
         }
         self.content.pop("error", None)
         if again:
-            self.content["resumed"] = self.content.get("resumed", 0) + 1
+            self.content["resumed"] = int(number(self.content.get("resumed"))) + 1
         self.write()
 
-    def add(self, **facts: Any) -> None:
+    def add(self, **facts: object) -> None:
         self.content |= facts
         self.write()
 
-    def finish(self, status: str, **facts: Any) -> None:
+    def finish(self, status: str, **facts: object) -> None:
         assert status in ("completed", "failed", "interrupted")
         self.add(status=status, **facts)
 
@@ -54,13 +55,18 @@ class RunRecord:
         write_text(self.path, json.dumps(self.content, indent=2, allow_nan=True) + "\n")
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path) -> dict[str, object]:
     """The summary of a run folder; {} where there is none or it is no JSON object."""
     try:
         content = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def number(value: object) -> float:
+    """A number of a summary, which may be damaged: 0 for anything else."""
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def versions() -> dict[str, str]:
@@ -84,3 +90,43 @@ def git_commit() -> str | None:
         return subprocess.run(command, cwd=top, capture_output=True, text=True, timeout=10).stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def is_first_process() -> bool:
+    """False in the second and further processes of one distributed run, which write no files."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+@contextmanager
+def recorded(record: RunRecord, folder: Path) -> Iterator[None]:
+    """The record says how it ended, whatever happens inside. What happens goes on its way.
+
+    Lightning ends an interrupted run with SystemExit; it leaves here as the KeyboardInterrupt that it was.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        interrupt = end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end
+        record.finish("interrupted")
+        raise interrupt from None
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(folder)  # a failed write to an open file doesn't say where
+        with suppress(OSError):  # on a full disk the record can't be kept either
+            record.finish("failed", error=f"{type(error).__name__}: {error}")
+        raise
+
+
+def record_killed(folder: Path, status: str, error: str) -> None:
+    """Correct the summary of a job whose process is gone without having said how it ended."""
+    content = read_summary(folder)
+    if not content:
+        return record_end(folder, status, error)
+    write_text(folder / "summary.json", json.dumps(content | {"status": status, "error": error}, indent=2) + "\n")
+
+
+def record_end(folder: Path, status: str, error: str) -> None:
+    """The summary of a job that ended before it kept a record itself."""
+    if is_first_process() and not read_summary(folder):
+        with suppress(OSError):
+            RunRecord(folder).finish(status, error=error)

@@ -1,6 +1,5 @@
 """Around the steps: checkpoints, snapshots of the first layer. K kernels, C channels, h height, w width."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from cnnlab._files import write_bytes
+from cnnlab.runs.snapshots import write_snapshot
+from cnnlab.training.tasks.network import NetworkTask
 
 
 class RunCheckpoints(ModelCheckpoint):
@@ -73,7 +73,7 @@ class RunCheckpoints(ModelCheckpoint):
 class KernelSnapshots(Callback):
     """The first layer's kernels at initialisation and after every epoch: `epoch_0000.pt`, each (K, C, h, w) float32.
 
-    Networks without `first_layer_kernels()` leave no snapshots.
+    Networks that tell none leave no snapshots.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,17 +87,8 @@ class KernelSnapshots(Callback):
         self._save(trainer, pl_module, trainer.current_epoch + 1)
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
-        network = pl_module.network
-        if not trainer.is_global_zero or trainer.fast_dev_run or not hasattr(network, "first_layer_kernels"):
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"epoch_{epoch:04d}.pt"
-        content = io.BytesIO()
-        torch.save(network.first_layer_kernels().detach().float().cpu().contiguous().clone(), content)
-        write_bytes(path, content.getbuffer())
-
-
-def read_snapshots(folder: Path) -> dict[int, torch.Tensor]:
-    """Epoch -> kernels (K, C, h, w) float32, in order; {} where there are none."""
-    files = sorted(folder.glob("epoch_*.pt"))
-    return {int(file.stem.removeprefix("epoch_")): torch.load(file, weights_only=True) for file in files}
+        assert isinstance(pl_module, NetworkTask)
+        if trainer.is_global_zero and not trainer.fast_dev_run:
+            kernels = pl_module.hooks.first_layer_kernels()
+            if kernels is not None:
+                write_snapshot(self.folder, epoch, kernels)

@@ -18,7 +18,12 @@ class Muon(Optimizer):
     parameter groups may overrule it. Raises ValueError where this torch has no Muon (before 2.9).
     """
 
-    def __init__(self, params: Iterable[Any], lr: float, momentum: float, weight_decay: float, adamw_lr: float) -> None:
+    def __init__(self, params: Iterable[Any],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.01,
+        adamw_lr: float = 0.005,
+    ) -> None:
         if not hasattr(torch.optim, "Muon"):
             raise UsageError(f"torch {torch.__version__} has no Muon: it needs 2.9 or newer; or optimizer=sgd")
         super().__init__(list(params), {"lr": lr, "weight_decay": weight_decay})

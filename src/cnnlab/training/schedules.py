@@ -22,7 +22,12 @@ class OneCycle:
     Smith & Topin, "Super-Convergence", 2018. The momentum stays as it is unless `cycle_momentum`.
     """
 
-    def __init__(self, warmup: float, start_divisor: float, end_divisor: float, cycle_momentum: bool) -> None:
+    def __init__(self,
+        warmup: float = 0.25,
+        start_divisor: float = 10.0,
+        end_divisor: float = 1000.0,
+        cycle_momentum: bool = False,
+    ) -> None:
         if not 0 < warmup < 1:
             raise UsageError(f"schedule.warmup is a share of the steps between 0 and 1, not {warmup}")
         if start_divisor <= 0 or end_divisor <= 0:
@@ -49,7 +54,7 @@ class OneCycle:
 class Cosine:
     """Linear warm-up over the first `warmup` of the steps, then a half cosine down to `floor` (a share of lr)."""
 
-    def __init__(self, warmup: float, floor: float) -> None:
+    def __init__(self, warmup: float = 0.05, floor: float = 0.0) -> None:
         if not 0 <= warmup < 1:
             raise UsageError(f"schedule.warmup is a share of the steps from 0 to below 1, not {warmup}")
         self.warmup = warmup

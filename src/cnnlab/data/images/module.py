@@ -3,12 +3,13 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from cnnlab._arguments import plain, remembers_arguments
 from cnnlab._choices import UsageError
 from cnnlab.data.images import images as image_sets
 from cnnlab.data.images import reading
@@ -18,10 +19,12 @@ from cnnlab.data.images.images import Images, TensorImages
 from cnnlab.data.images.loader import EpochLoader, Finish, InMemoryLoader, StreamingLoader
 from cnnlab.data.images.options import check_choices, check_counts, check_set, height_and_width
 from cnnlab.data.images.order import BatchOrder, Purpose, generator_for
+from cnnlab.data.images.sources import OWN, ImageSource
 from cnnlab.data.images.specs import spec_of
 from cnnlab.data.images.splits import stratified_subset, validation_split
 
 
+@remembers_arguments
 class ImageData(LightningDataModule):
     """A data set of the table in `specs`, as loaders and facts.
 
@@ -29,33 +32,39 @@ class ImageData(LightningDataModule):
     test split. Every fact (`class_names`, `mean`, ...) is there after `setup`.
     """
 
+    kind: Literal["classes", "boundaries"] = "classes"
+    arguments: dict[str, object]
+
     def __init__(
         self,
-        *,
         name: str,
-        root: str | None,
-        seed: int,
-        batch_size: int,
-        eval_batch_size: int,
-        validation: float,
-        train_size: int | None,
-        image_size: int | Sequence[int] | None,
-        in_memory: bool | str,
-        workers: int | None,
-        download: bool,
-        on_broken: str,
-        flip: bool,
-        shift: int,
-        rotation: float,
-        cutout: int,
+        root: str | None = None,
+        *,
+        source: ImageSource | None = None,
+        seed: int = 0,
+        batch_size: int = 128,
+        eval_batch_size: int = 1024,
+        validation: float = 0.1,
+        train_size: int | None = None,
+        image_size: int | Sequence[int] | None = None,
+        in_memory: bool | str = "auto",
+        workers: int | None = None,
+        download: bool = False,
+        on_broken: str = "error",
+        flip: bool = False,
+        shift: int = 0,
+        rotation: float = 0,
+        cutout: int = 0,
     ) -> None:
-        """The values are explained in configs/data/image_data.yaml, their only home.
+        """`source`: images of one's own, which `name` then only names. The others: configs/data/image_data.yaml.
 
-        Raises ValueError for an unknown name or choice, and for sizes that cannot be.
+        Raises UsageError for an unknown name or choice, and for sizes that cannot be.
         """
         super().__init__()
-        self._spec = spec_of(name)
-        check_set(name, root, flip)
+        self._spec = spec_of(name if source is None else OWN)
+        if root is None and name != "image_folder":
+            root = os.environ.get("CNNLAB_DATA", "data")
+        check_set(name if source is None else OWN, root, flip)
         check_choices(in_memory, on_broken)
         check_counts(batch_size, eval_batch_size, workers)
         self.name, self.seed = name, seed
@@ -68,6 +77,7 @@ class ImageData(LightningDataModule):
         self._augmentation = Augmentation(flip=flip, shift=shift, rotation=rotation, cutout=cutout)
         self._device = torch.device("cpu")
         self._sets: dict[str, tuple[Images, Tensor]] = {}  # split -> images at rest and which of them
+        self._own = source
         self._source: ImageData | None = None
         self._placed_once: dict[int, tuple[Images, Images]] = {}  # for those who share: where it was, where it is
 
@@ -110,6 +120,8 @@ class ImageData(LightningDataModule):
         if self._source is not None:
             self._source.setup("test" if split == "test" else "fit")
             return self._source._sets["validation" if split == "val" else split][0]
+        if self._own is not None:
+            return self._own.read(split)
         if self.name != "image_folder":
             return reading.read_named(self.name, self._root, split == "test", self._size)
         options = FolderOptions(self._size, self._on_broken, self._in_memory, threads=_cores())
@@ -117,6 +129,8 @@ class ImageData(LightningDataModule):
         return read_folder(self._root / split, options, like)
 
     def _has_folder(self, split: str) -> bool:
+        if self._own is not None:
+            return split in self._own.splits
         return self.name == "image_folder" and (self._root / split).is_dir()
 
     # Facts, after setup
@@ -164,7 +178,7 @@ class ImageData(LightningDataModule):
     @property
     def has_test(self) -> bool:
         """Whether there is a test split: always, but for an image folder without test/."""
-        return self.name != "image_folder" or self._has_folder("test")
+        return self._has_folder("test") or (self._own is None and self.name != "image_folder")
 
     @property
     def test_images(self) -> tuple[Images, Tensor]:
@@ -182,11 +196,19 @@ class ImageData(LightningDataModule):
         assert len(mean) == len(std) == self.in_channels, "one mean and one std a channel"
         self._mean_C, self._std_C = torch.tensor(mean).double(), torch.tensor(std).double()
 
-    def describe(self) -> dict[str, Any]:
+    def recipe(self) -> dict[str, object] | None:
+        """Plain types from which `rebuild_data` makes the data again; None of images that only live in Python."""
+        if self._own is not None and not self._own.factory:
+            return None
+        arguments = {name: plain(value) for name, value in self.arguments.items() if name != "source"}
+        record: dict[str, object] = {"target": f"{ImageData.__module__}.ImageData", "arguments": arguments}
+        return record | ({"factory": self._own.factory} if self._own is not None else {})
+
+    def describe(self) -> dict[str, object]:
         """Plain facts for the run record."""
         return {
             "name": self.name,
-            "root": None if self.name == "digits" else str(self._root),
+            "root": None if self.name == "digits" or self._own is not None else str(self._root),
             "source": self._spec.source,
             "images": {split: len(index_N) for split, (_, index_N) in self._sets.items()},
             "validation_from": "val/" if self._has_folder("val") else "train",
@@ -225,7 +247,8 @@ class ImageData(LightningDataModule):
     def test_dataloader(self) -> EpochLoader:
         """In order, all of them, not augmented. Raises ValueError if there is no test split."""
         if not self.has_test:
-            raise UsageError(f"image_folder: no test/ in {self._root.absolute()}, so there is nothing to test on")
+            where = f"no test/ in {self._root.absolute()}" if self._own is None else "no test split"
+            raise UsageError(f"{self.name}: {where}, so there is nothing to test on")
         return self._loader("test", self._eval_batch_size, training=False)
 
     def loader_of(self, images: TensorImages) -> EpochLoader:

@@ -43,6 +43,7 @@ SPECS = {
     "cifar10": DataSpec("CIFAR10", "cifar-10-batches-py", (3, 32, 32), 10, True, "Krizhevsky 2009"),
     "cifar100": DataSpec("CIFAR100", "cifar-100-python", (3, 32, 32), 100, True, "Krizhevsky 2009"),
     "stl10": DataSpec("STL10", "stl10_binary", (3, 96, 96), 10, True, "Coates, Lee & Ng, AISTATS 2011"),
+    "dataset": DataSpec("", "", None, None, True, "your own: a map-style dataset of (image, label)"),
     "image_folder": DataSpec("", "", None, None, True, "your own: train/<class>/*, val/ and test/ when there"),
 }
 

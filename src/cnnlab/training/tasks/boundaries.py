@@ -1,16 +1,13 @@
 """A boundary detector in training. B batch, C channel, S side output, H, W image, h, w side output."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from cnnlab._choices import UsageError
-from cnnlab.training.tasks.network import NetworkTask
+from cnnlab.training.tasks.network import MakeOptimizer, MakeSchedule, NetworkTask
 
 NEGATIVES = 1.1  # lambda of Liu et al. 2017, CVPR (RCF), eq. 1
 
@@ -54,13 +51,13 @@ class BoundaryTask(NetworkTask):
     def __init__(
         self,
         network: nn.Module,
-        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
-        schedule: Callable[[Optimizer, int], LRScheduler],
+        optimizer: MakeOptimizer,
+        schedule: MakeSchedule,
         seed: int,
-        about: dict[str, Any],
+        record: Mapping[str, object],
         balance: float = 0.5,
     ) -> None:
-        super().__init__(network, optimizer, schedule, seed, about)
+        super().__init__(network, optimizer, schedule, seed, record)
         if not 0 <= balance <= 1:
             raise UsageError(f"task.balance is from 0 (none) to 1 (full), not {balance}")
         self.balance = balance

@@ -1,7 +1,7 @@
 """A network in training, whatever it is trained to do. B batch, C channel, H height, W width."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+
+from cnnlab.nn.contract import Hooks, hooks_of
+
+
+MakeOptimizer = Callable[[list[dict[str, Any]]], Optimizer]  # of parameter groups
+MakeSchedule = Callable[[Optimizer, int], LRScheduler]  # of the optimizer and the number of steps
 
 
 class DivergenceError(RuntimeError):
@@ -20,8 +26,7 @@ class NetworkTask(LightningModule):
 
     A task says in MEASURED what it measures beside the loss, and in `measure` how a batch is answered for.
 
-    `network` maps (B, C, H, W) float to logits. Where it has them, `at_epoch(epoch)` is called before every
-    epoch, and what `penalty()` returns is added to the loss.
+    `network` maps (B, C, H, W) float to logits; see `nn.contract` for its hooks around the steps.
 
     `optimizer` is called with parameter groups, `schedule` with the optimizer and the number of steps. Weight decay
     is left out for parameters of one axis (norms and biases).
@@ -30,24 +35,26 @@ class NetworkTask(LightningModule):
     step would take longer than the step of a small network. Every epoch starts from the seed and its own number, so
     that a resumed run repeats what an uninterrupted one does.
 
-    `about` (plain types and tensors only) goes into every checkpoint under "network", beside "state_dict", which
+    `record` (plain types and tensors only: "network", "data") goes into every checkpoint, beside "state_dict", which
     holds the network's own names.
     """
 
+    hooks: Hooks
     MEASURED: tuple[str, ...] = ("loss",)  # the means that are logged, the loss first
 
     def __init__(
         self,
         network: nn.Module,
-        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
-        schedule: Callable[[Optimizer, int], LRScheduler],
+        optimizer: MakeOptimizer,
+        schedule: MakeSchedule,
         seed: int,
-        about: dict[str, Any],
+        record: Mapping[str, object],
     ) -> None:
         super().__init__()
         self.network = network
+        self.__dict__["hooks"] = hooks_of(network)  # past torch, which would take the network for a second child
         self.seed = seed
-        self.about = about
+        self.record = record
         self._make_optimizer = optimizer
         self._make_schedule = schedule
         # the sum over images of each quantity, then the images: of the last few steps, and of the epoch up to them
@@ -74,8 +81,7 @@ class NetworkTask(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
-        if hasattr(self.network, "at_epoch"):
-            self.network.at_epoch(self.current_epoch)
+        self.hooks.at_epoch(self.current_epoch)
         self._recent.zero_()
         self._epoch.zero_()
         self._started = time.perf_counter()
@@ -86,7 +92,8 @@ class NetworkTask(LightningModule):
         images = len(batch[0])
         sums = [loss.detach().float() * images, *(other.float() for other in others)]
         self._recent += torch.stack([*sums, sums[0].new_full((), images)])
-        return loss + self.network.penalty() if hasattr(self.network, "penalty") else loss
+        penalty = self.hooks.penalty()
+        return loss if penalty is None else loss + penalty
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         if (batch_index + 1) % self.trainer.log_every_n_steps == 0:
@@ -130,7 +137,7 @@ class NetworkTask(LightningModule):
         state = checkpoint["state_dict"]
         assert all(name.startswith(prefix) for name in state), "only the network has persistent state"
         checkpoint["state_dict"] = {name[len(prefix) :]: value for name, value in state.items()}
-        checkpoint["network"] = self.about
+        checkpoint.update(self.record)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = {f"network.{name}": v for name, v in checkpoint["state_dict"].items()}

@@ -1,0 +1,44 @@
+"""Do data and a network fit each other?"""
+
+from collections.abc import Mapping
+from typing import cast
+
+from cnnlab._choices import UsageError
+from cnnlab.data.contract import ClassData, Data
+from cnnlab.nn.rebuilding import NetworkRecord
+
+
+def check_kind(classifies: bool, data: Data, network: str) -> None:
+    """Raises UsageError for a classifier and photographs with boundaries, or the other way round."""
+    if classifies and data.kind != "classes":
+        raise UsageError(f"model: {network} is a classifier, and {data.name} has boundaries; take model=edge_net")
+    if not classifies and data.kind != "boundaries":
+        raise UsageError(f"model: {network} predicts a boundary map, and {data.name} has classes; take data=bsds500")
+
+
+def class_data(data: Data) -> ClassData:
+    """The same, known to have classes."""
+    assert data.kind == "classes"
+    return cast(ClassData, data)
+
+
+def check_match(data: Data, about: NetworkRecord) -> None:
+    """Raises UsageError for data whose channels or number of classes the network was not made for."""
+    names = about.get("class_names")
+    check_kind(names is not None, data, about["target"].rpartition(".")[2] or "this network")
+    if names is None:
+        return
+    labelled = class_data(data)
+    expected = (_channels(about["arguments"], data), len(names))
+    if (data.in_channels, labelled.num_classes) != expected:
+        raise UsageError(
+            f"the network takes {expected[0]} channels and has {expected[1]} classes; "
+            f"{data.name} has {data.in_channels} channels and {labelled.num_classes} classes"
+        )
+    if list(labelled.class_names) != names:
+        print(f"other class names than in training: {', '.join(labelled.class_names[:10])}; compared by position")
+
+
+def _channels(arguments: Mapping[str, object], data: Data) -> int:
+    channels = arguments.get("in_channels", data.in_channels)
+    return channels if isinstance(channels, int) else data.in_channels
