@@ -34,7 +34,9 @@ def trusted_factory(name: str, trust: Collection[str]) -> Callable[..., object]:
         try:
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
-            raise UsageError(f"{name}: there is no module {error.name}, neither installed nor in {Path.cwd()}") from error
+            raise UsageError(
+                f"{name}: there is no module {error.name}, neither installed nor in {Path.cwd()}"
+            ) from error
     if function not in vars(found):
         raise UsageError(f"there is no {function!r} in {module}{nearest(function, vars(found))}")
     factory = vars(found)[function]

@@ -26,7 +26,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 
 def subject(finished: Path, size: int = 32) -> Subject:
     from cnnlab.nn.rebuilding import rebuild
-    from cnnlab.runs.folder import read_checkpoint
+    from cnnlab.runs.checkpoints import read_checkpoint
 
     network = rebuild(read_checkpoint(finished / "checkpoints" / "best.ckpt")["network"]).eval()
     assert isinstance(network, SmallCNN)

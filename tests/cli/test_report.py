@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cnnlab.cli.reported import reported
 from omegaconf import OmegaConf
 
 from cnnlab.cli.programs.report import given_runs, make_report
-from cnnlab.cli.reported import reported
 from cnnlab.data.images.module import ImageData
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
@@ -22,8 +22,8 @@ from cnnlab.receptive.effective import effective_field
 from cnnlab.report.reported import LARGEST, collect
 from cnnlab.report.sections.fields import chosen_layers, spans, unit_energy
 from cnnlab.report.sections.kernels import kernels
-from cnnlab.runs.folder import read_checkpoint
-from cnnlab.training.callbacks import read_snapshots
+from cnnlab.runs.checkpoints import read_checkpoint
+from cnnlab.runs.snapshots import read_snapshots
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from cnnlab.cli.reported import reported
 from PIL import Image
 
 from cnnlab.cli import entry as programs
-from cnnlab.cli.reported import reported
 from cnnlab.nn.rebuilding import export, load
 from cnnlab.report.reported import LARGEST, collect
 from cnnlab.runs.metrics import read_metrics

@@ -32,6 +32,6 @@ def small_cnn() -> Callable[..., SmallCNN]:
     def build(model: str = "edge_init", in_channels: int = 1, num_classes: int = 10, **changes: Any) -> SmallCNN:
         values = _values_of(model) | changes
         assert values.pop("_target_") == "cnnlab.nn.small_cnn.SmallCNN"
-        return SmallCNN(bank(values.pop("bank")), in_channels, num_classes, **values)
+        return SmallCNN(bank(values.pop("bank")), in_channels=in_channels, num_classes=num_classes, **values)
 
     return build

@@ -24,7 +24,7 @@ SCHARR = bank("scharr")
 
 def made(seed: int = 0, **values: Any) -> EdgeNet:
     torch.manual_seed(seed)
-    return EdgeNet(SCHARR, 3, **{**SMALL, **values}).eval()
+    return EdgeNet(SCHARR, in_channels=3, **{**SMALL, **values}).eval()
 
 
 def noise(*shape: int) -> Tensor:
@@ -115,8 +115,7 @@ def test_every_side_output_reaches_the_fused_map_and_every_weight_learns() -> No
 
 def test_a_network_is_built_again_from_its_checkpoint(tmp_path: Path) -> None:
     network = made(seed=3)
-    arguments = {**SMALL, "in_channels": 3}
-    about = describe("cnnlab.nn.edge_net.EdgeNet", arguments, SCHARR)
+    about = describe(network)
     torch.save(
         {"network": about, "state_dict": network.state_dict(), "optimizer": torch.zeros(10**6)}, tmp_path / "a.ckpt"
     )

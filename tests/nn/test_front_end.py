@@ -154,7 +154,7 @@ def test_an_image_too_small_for_its_border_is_refused(border: str, least: int) -
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mode": "frozn"}, "unknown mode 'frozn'; did you mean 'frozen'"),
+        ({"mode": "frozn"}, "unknown mode 'frozn' \\(did you mean 'frozen'"),
         ({"channels": "luma"}, "unknown channel rule 'luma'"),
         ({"channels": "opponent"}, "needs 3 channels .* got 1"),
         ({"start": "kaiming"}, "unknown start 'kaiming'; valid: bank, random"),

@@ -179,7 +179,7 @@ def test_dropout_acts_in_training_only(small_cnn: Callable) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"norm": "bach"}, "unknown norm 'bach'; did you mean 'batch'"),
+        ({"norm": "bach"}, "unknown norm 'bach' \\(did you mean 'batch'"),
         ({"activation": "tanh"}, "valid: relu, gelu, silu"),
         ({"pool": "mean"}, "unknown pool 'mean'"),
         ({"mode": "frozzen"}, "did you mean 'frozen'"),

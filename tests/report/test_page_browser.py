@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from cnnlab.cli.programs.report import make_report
-from cnnlab.cli.reported import reported
+from cnnlab.runs.run import Run
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
-from cnnlab.report.reported import ReportedRun, collect, render
-from cnnlab.runs.folder import read_checkpoint
+from cnnlab.report.reported import ReportedRun, collect, render, write_report
+from cnnlab.runs.checkpoints import read_checkpoint
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EVIL = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "<!--<script>")
@@ -43,7 +42,7 @@ def gathered(folder: Path) -> Page:
 
 
 def shown(folder: Path) -> Page:
-    run = reported(folder, "best")
+    run = Run.open(folder).reported()
     return run, {key: part for key, (part,) in collect([run], 10**6).items()}
 
 
@@ -283,7 +282,7 @@ def test_every_picture_and_control_has_a_name(page: Callable) -> None:
 def test_two_runs_stand_side_by_side_with_their_own_kernels(page: Callable, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(folder, other)
-    out = make_report([folder, other], tmp_path / "both" / "report.html")
+    out = write_report([Run.open(one).reported() for one in (folder, other)], tmp_path / "both" / "report.html")
     assert out.stat().st_size < 8_000_000
     browser = page(shown(folder), shown(other))
     assert len(browser.find_elements("css selector", ".kernels")) == 2

@@ -21,9 +21,10 @@ from omegaconf import DictConfig
 
 from cnnlab._files import held
 from cnnlab.cli.check import check
+from cnnlab.cli.configs import read_config, save_config
 from cnnlab.cli.messages import MISTAKES, explain
-from cnnlab.runs.folder import CONFIG, read_config, record_end, record_killed, save_config
-from cnnlab.runs.record import read_summary
+from cnnlab.runs.folder import CONFIG
+from cnnlab.runs.record import read_summary, record_end, record_killed
 
 OUTPUT = "output.txt"  # what a job prints, in its folder
 PRELOADED = ("cnnlab.cli.programs.train", "cnnlab.data.images.module", "cnnlab.nn.small_cnn", "sklearn.datasets")

@@ -20,11 +20,11 @@ from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError, nearest
 from cnnlab.cli.check import check
+from cnnlab.cli.configs import save_config
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.hydra_section import check_flags, watch
 from cnnlab.cli.messages import MISTAKES, explain
-from cnnlab.runs.folder import is_first_process, record_end, save_config
-from cnnlab.runs.record import read_summary
+from cnnlab.runs.record import is_first_process, read_summary, record_end
 
 TRAINING = "cnnlab.cli.programs.train"
 DEBUG = "CNNLAB_DEBUG"  # set to 1: mistakes show their traceback

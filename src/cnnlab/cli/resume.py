@@ -7,8 +7,9 @@ from typing import Any
 from cnnlab._choices import UsageError
 from cnnlab.cli.asked import SEARCH, STUDY, SWEEP, read_asked
 from cnnlab.cli.check import check
+from cnnlab.cli.configs import read_config
 from cnnlab.cli.jobs import quoted
-from cnnlab.runs.folder import find_run, read_config
+from cnnlab.runs.folder import find_run
 from cnnlab.runs.record import read_summary
 
 JOB = "cnnlab.cli.programs.train"

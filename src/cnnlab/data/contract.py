@@ -9,6 +9,8 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 
+Kind = Literal["classes", "boundaries", "any"]  # any: a stand-in, where a network is looked at without data
+
 
 class Batches(Sized, Protocol):
     """Batches of (image_BCHW float32, target) on `device`."""
@@ -22,7 +24,7 @@ class Data(Protocol):
     """Images with targets, ready in batches. Facts are there after `setup("fit")`."""
 
     name: str
-    kind: Literal["classes", "boundaries"]  # what the targets are
+    kind: Kind  # what the targets are
 
     @property
     def in_channels(self) -> int: ...
@@ -78,13 +80,15 @@ class BoundaryPhotographs(Data, Protocol):
 
 
 def validate_data(data: Data) -> None:
-    """Raises UsageError unless a first training batch is what a network can be trained on; reads the training images."""
+    """Raises UsageError unless a first training batch can be trained on. Reads the training images."""
     data.prepare_data()
     data.setup("fit")
     image_BCHW, target = next(iter(data.train_dataloader()))
     shape = (data.in_channels, *data.image_size)
     if tuple(image_BCHW.shape[1:]) != shape or not image_BCHW.is_floating_point():
-        raise UsageError(f"{data.name}: batches of {tuple(image_BCHW.shape)} {image_BCHW.dtype}, facts say (B, {shape})")
+        raise UsageError(
+            f"{data.name}: batches of {tuple(image_BCHW.shape)} {image_BCHW.dtype}, facts say (B, {shape})"
+        )
     if not bool(image_BCHW.isfinite().all()):
         raise UsageError(f"{data.name}: images with values that are not finite")
     if data.kind == "classes" and (target.ndim != 1 or target.dtype != torch.int64):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from cnnlab._choices import UsageError, nearest
 from cnnlab.kernels.subject import Subject, subject_of
-from cnnlab.runs.folder import find_checkpoint, find_run, read_checkpoint
-from cnnlab.training.callbacks import read_snapshots
+from cnnlab.nn.contract import LabNetwork, hooks_of
+from cnnlab.runs.run import Run
 
 FIRST = "first layer"
 
@@ -47,28 +47,25 @@ def layer_of(config: DictConfig) -> Layer:
 
 def _first_layer(config: DictConfig, subject: Subject) -> Layer:
     network = subject.network
-    if not hasattr(network, "first_layer_kernels"):
+    recorded = hooks_of(network).first_layer_kernels()
+    if recorded is None or not isinstance(network, LabNetwork):
         name, kernels = next(iter(convolutions(network).items()))
         return Layer(subject.name, name, kernels, subject=subject)
-    name = "front_end" if hasattr(network, "front_end") else f"network.{network.stem_name}"
-    kernels_KChw = network.first_layer_kernels().float()
+    name, kernels_KChw = str(network.first_layer), recorded.float()
     if config.run is None:
         return Layer(subject.name, name, kernels_KChw, subject=subject)
-    folder = find_run(config.run)
-    bank = read_checkpoint(find_checkpoint(folder, config.checkpoint))["network"]["bank"]
-    names = list(getattr(getattr(network, "front_end", None), "response_names", bank["names"] if bank else []))
-    snapshots = _snapshots(folder)
+    names = list(network.kernel_names)
+    snapshots = _snapshots(Run.open(config.run))
     mine = {epoch: kept for epoch, kept in snapshots.items() if kept.shape == kernels_KChw.shape}
     return Layer(subject.name, name, kernels_KChw, names, mine, subject)
 
 
-def _snapshots(folder: Path) -> dict[int, Tensor]:
+def _snapshots(run: Run) -> dict[int, Tensor]:
     """Of the training; {}, and a line that says why, where they can't be read: the kernels are there without them."""
     try:
-        return read_snapshots(folder / "kernels")
-    except Exception as error:  # torch has many words for a broken file
-        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
-        print(f"no change during training is shown: the snapshots in {folder / 'kernels'} can't be read: {reason}")
+        return run.kernels()
+    except UsageError as error:
+        print(f"no change during training is shown: {error}")
         return {}
 
 

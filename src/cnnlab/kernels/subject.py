@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,12 +12,11 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
-from cnnlab.cli.assemble import build_data, build_network
-from cnnlab.cli.check import check
+from cnnlab.cli.assemble import build_network
+from cnnlab.data.contract import Data
 from cnnlab.data.images.folder import SUFFIXES, image_files
 from cnnlab.data.photographs.decode import decode
-from cnnlab.nn.rebuilding import rebuild
-from cnnlab.runs.folder import find_checkpoint, find_run, load_weights, read_checkpoint, read_config
+from cnnlab.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Subject:
 class Shape:
     """Stands in for data where a network is looked at without any: what `build_network` asks of them."""
 
+    name = "no data"
+    kind: ClassVar[Literal["any"]] = "any"
     in_channels: int
     num_classes: int
     image_size: tuple[int, int]
@@ -72,24 +73,19 @@ def subject_of(config: DictConfig) -> Subject:
 
 
 def _of_run(config: DictConfig) -> Subject:
-    folder = find_run(config.run)
-    checkpoint = read_checkpoint(find_checkpoint(folder, config.checkpoint))
-    about = checkpoint["network"]
-    network = rebuild(about)
-    load_weights(network, checkpoint["state_dict"], folder)
-    trained = read_config(folder)
-    check(trained, "cnnlab.cli.programs.train")
+    run = Run.open(config.run)
+    about = run.checkpoint(config.checkpoint)["network"]
+    network = run.network(config.checkpoint)
     channels, size = about["arguments"]["in_channels"], tuple(about["image_size"])
     own_NCHW = _own_images(config, channels, size)
-    images_NCHW = _images_of(trained.data, config.inputs, config.seed) if own_NCHW is None else own_NCHW
+    images_NCHW = _images_of(run.data(), config.inputs, config.seed) if own_NCHW is None else own_NCHW
     mean_C11, std_C11 = (torch.tensor(about[name]).float()[:, None, None] for name in ("mean", "std"))
     return Subject(
-        network.eval(), True, str(folder), images_NCHW, mean_C11, std_C11, list(about.get("class_names") or [])
+        network.eval(), True, str(run.folder), images_NCHW, mean_C11, std_C11, list(about.get("class_names") or [])
     )
 
 
-def _images_of(config: DictConfig, count: int, seed: int) -> Tensor:
-    data = build_data(config)
+def _images_of(data: Data, count: int, seed: int) -> Tensor:
     height, width = data.image_size
     if height != width:
         loader = data.val_dataloader()
@@ -110,8 +106,8 @@ def _of_model(config: DictConfig) -> Subject:
     if images_NCHW is None:
         parts_NCHW = windows(photo_CHW, size, max(config.inputs, 1), config.seed)
         images_NCHW = torch.cat([fitted(photo_CHW, size)[None], parts_NCHW])
-    network, about = build_network(config.model, shape, config.seed)
-    mean_C11, std_C11 = (torch.tensor(about[name]).float()[:, None, None] for name in ("mean", "std"))
+    network = build_network(config.model, shape, config.seed).network
+    mean_C11, std_C11 = (torch.tensor(values).float()[:, None, None] for values in (shape.mean, shape.std))
     published = bool(config.model.get("weights"))
     name = str(config.model.get("name", config.model._target_.split(".")[-1]))
     return Subject(network.eval(), published, name, images_NCHW, mean_C11, std_C11, shape.class_names)

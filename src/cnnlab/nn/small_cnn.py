@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from cnnlab._arguments import remembers_arguments

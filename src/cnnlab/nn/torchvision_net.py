@@ -3,7 +3,7 @@
 B batch, C input channel, K class (first_layer_kernels: output), N patch, H, W image, h, w kernel.
 """
 
-from typing import Any
+from typing import Any, final
 
 import torch
 import torch.nn.functional as F

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
-from cnnlab.data.boundaries.module import BoundaryData
-from cnnlab.data.images.module import ImageData
+from cnnlab.data.contract import Data
+from cnnlab.nn.predictions import Predictions
 
 Shown: TypeAlias = Mapping[str, object]
 
@@ -25,7 +25,8 @@ class ReportedRun:
     snapshots: Mapping[int, Tensor]  # epoch -> first-layer kernels (K, C, h, w)
     network: nn.Module | None = None  # in evaluation mode, weights of the best epoch
     about: Mapping[str, object] | None = None  # the checkpoint's "network" entry
-    data: ImageData | BoundaryData | None = None  # normalised as in training
+    data: Data | None = None  # normalised as in training, on the device that the network runs on
+    predictions: Predictions | None = None  # of the test split by `network`, where it was just tested
     missing: Mapping[str, str] = field(default_factory=dict)  # name of a field above -> why it is not there
 
     def reason(self, *parts: str) -> str:

@@ -4,22 +4,28 @@ from collections.abc import Mapping
 from typing import cast
 
 from cnnlab._choices import UsageError
-from cnnlab.data.contract import ClassData, Data
+from cnnlab.data.contract import BoundaryPhotographs, ClassData, Data
 from cnnlab.nn.rebuilding import NetworkRecord
 
 
 def check_kind(classifies: bool, data: Data, network: str) -> None:
     """Raises UsageError for a classifier and photographs with boundaries, or the other way round."""
-    if classifies and data.kind != "classes":
+    if classifies and data.kind == "boundaries":
         raise UsageError(f"model: {network} is a classifier, and {data.name} has boundaries; take model=edge_net")
-    if not classifies and data.kind != "boundaries":
+    if not classifies and data.kind == "classes":
         raise UsageError(f"model: {network} predicts a boundary map, and {data.name} has classes; take data=bsds500")
 
 
 def class_data(data: Data) -> ClassData:
     """The same, known to have classes."""
-    assert data.kind == "classes"
+    assert data.kind != "boundaries"
     return cast(ClassData, data)
+
+
+def boundary_data(data: Data) -> BoundaryPhotographs:
+    """The same, known to have boundaries."""
+    assert data.kind == "boundaries"
+    return cast(BoundaryPhotographs, data)
 
 
 def check_match(data: Data, about: NetworkRecord) -> None:

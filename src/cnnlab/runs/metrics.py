@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from cnnlab._files import write_text
 
 COLUMNS = ["epoch", "step"]
 Row = dict[str, float | int | str]
@@ -28,7 +29,7 @@ class RowLogger(Logger):
     def version(self) -> int:
         return 0
 
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(self, *args: object, **kwargs: object) -> None:
         """Nothing: the configuration lies beside the metrics."""
 
     @rank_zero_only
@@ -75,17 +76,14 @@ class MetricsCsv(RowLogger):
     @rank_zero_only
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        half = self.path.with_name(self.path.name + ".part")
-        header = ",".join(self._columns) + "\n"
-        half.write_text(header + _lines(rows, self._columns), newline="")
-        half.replace(self.path)
+        write_text(self.path, ",".join(self._columns) + "\n" + _lines(rows, self._columns))
 
 
 def _is_of_the_end(name: str) -> bool:
     return name.startswith(("test/", "benchmark/"))
 
 
-def _lines(rows: list[Any], columns: list[str]) -> str:
+def _lines(rows: Sequence[Mapping[str, object]], columns: list[str]) -> str:
     text = io.StringIO()
     csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
     return text.getvalue()
@@ -102,6 +100,12 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     whole = text[: text.rfind("\n") + 1]
     rows = csv.DictReader(io.StringIO(whole))
     return [{name: cell for name, cell in row.items() if name and cell} for row in rows]
+
+
+def last_epoch(rows: Sequence[Mapping[str, str]]) -> dict[str, float]:
+    """The numbers of the newest epoch. From the file: a run killed after its last step has them too."""
+    epochs = [row for row in rows if "train/loss" in row]
+    return {name: float(cell) for name, cell in epochs[-1].items() if name not in COLUMNS} if epochs else {}
 
 
 class EpochLines(RowLogger):

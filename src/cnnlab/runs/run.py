@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from cnnlab._choices import UsageError
 from cnnlab.data.contract import Data
 from cnnlab.data.rebuilding import rebuild_data
+from cnnlab.nn.predictions import Predictions
 from cnnlab.nn.rebuilding import rebuild
-from cnnlab.report.reported import Predictions, ReportedRun, write_report
+from cnnlab.report.reported import ReportedRun, write_report
 from cnnlab.runs.checkpoints import Checkpoint, best_or_last, find_checkpoint, load_weights, read_checkpoint
 from cnnlab.runs.figures import kernels_figure, learning_curves_figure
 from cnnlab.runs.folder import CONFIG, find_run, read_config
@@ -94,10 +95,14 @@ class Run:
 
     def checkpoint(self, name: str = "best") -> Checkpoint:
         """`best`, `last`, or the path of a .ckpt file. Raises UsageError for one that isn't there, or can't be read."""
-        return read_checkpoint(find_checkpoint(self.folder, name))
+        return read_checkpoint(self.checkpoint_path(name))
+
+    def checkpoint_path(self, name: str = "best") -> Path:
+        """Where that checkpoint lies. Raises UsageError with those that are there."""
+        return find_checkpoint(self.folder, name)
 
     def network(self, checkpoint: str = "best", module: nn.Module | None = None) -> nn.Module:
-        """The trained network, in evaluation mode on the CPU. `module` takes the weights of one that was passed in Python.
+        """The trained network, in evaluation mode on the CPU. `module`: one that was passed in Python, to be filled.
 
         Raises UsageError for a checkpoint that isn't there or doesn't fit, and for code that is not trusted.
         """
@@ -143,22 +148,23 @@ class Run:
         """Write the page of this run to `out`, by default report.html in its folder. Returns where it lies."""
         return write_report([self.reported()], out or self.folder / "report.html")
 
-    def reported(self, checkpoint: str = "best", ) -> ReportedRun:
+    def reported(self, checkpoint: str = "best") -> ReportedRun:
         """Everything that a page needs; what the run doesn't have (yet) is named in `missing`.
 
         Raises UsageError for a checkpoint that is there and is something else.
         """
         missing: dict[str, str] = {}
         saved = self._saved(checkpoint)
+        if saved is None:
+            missing["network"] = NO_CHECKPOINT
         network = None if saved is None else self._network_of(saved)
-        try:
-            snapshots = self.kernels()
-        except UsageError as error:
-            snapshots, missing["kernels"] = {}, f"The snapshots in kernels/ can't be read: {_first_line(error)}"
+        snapshots = self._reported_kernels(missing)
         data = self._reported_data(saved, missing)
         return ReportedRun(
             name=self.name,
-            folder=os.path.relpath(self.folder) if self.folder.absolute().is_relative_to(Path.cwd()) else str(self.folder),
+            folder=os.path.relpath(self.folder)
+            if self.folder.absolute().is_relative_to(Path.cwd())
+            else str(self.folder),
             summary=self.summary,
             rows=self.metrics,
             snapshots=snapshots,
@@ -176,18 +182,27 @@ class Run:
         path = best_or_last(self.folder)
         return read_checkpoint(path) if path else None
 
+    def _reported_kernels(self, missing: dict[str, str]) -> dict[int, Tensor]:
+        try:
+            snapshots = self.kernels()
+        except UsageError as error:
+            missing["snapshots"] = f"The snapshots in kernels/ can't be read: {_first_line(error)}"
+            return {}
+        if not snapshots:
+            missing["snapshots"] = "There are no snapshots: the folder kernels/ is missing or empty."
+        return snapshots
+
     def _reported_data(self, saved: Checkpoint | None, missing: dict[str, str]) -> Data | None:
         """Normalised as in training; None where there are none, or no network to ask about them."""
         if saved is None:
-            missing["predictions"] = missing["fields"] = NO_CHECKPOINT
             return None
         about = saved["network"]
         try:
             data = self.data()
             check_match(data, about)
         except (UsageError, OSError) as error:
-            reason = f"The images of this run can't be read any more, and this part needs them: {_first_line(error)}"
-            missing["predictions"] = missing["fields"] = reason
+            reason = _first_line(error)
+            missing["data"] = f"The images of this run can't be read any more, and this part needs them: {reason}"
             return None
         data.normalise_like(about["mean"], about["std"])
         data.to_device("cuda" if torch.cuda.is_available() else "cpu")

@@ -21,7 +21,7 @@ def write_snapshot(folder: Path, epoch: int, kernels_KChw: Tensor) -> None:
 
 
 def read_snapshots(folder: Path) -> dict[int, Tensor]:
-    """Epoch -> kernels (K, C, h, w) float32, in order; {} where there are none. Raises UsageError for a damaged file."""
+    """Epoch -> kernels (K, C, h, w) float32, in order; {} where there are none. UsageError for a damaged file."""
     found = {}
     for file in sorted(folder.glob("epoch_*.pt")):
         try:

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from cnnlab._choices import UsageError
 from cnnlab.filters.analysis.identify import identify
 from cnnlab.receptive import EffectiveField, ReceptiveField, effective_field, random_inputs, receptive_fields
-from cnnlab.runs.folder import read_config
-from cnnlab.runs.record import read_summary
-from cnnlab.training.callbacks import read_snapshots
+from cnnlab.runs.run import Run
 
 
 def cascade(depth: int, pooled: bool = False, width: int = 12) -> nn.Sequential:
@@ -62,29 +60,32 @@ class FirstLayer(NamedTuple):
 
 
 def first_layers(runs: list[Path]) -> list[FirstLayer]:
-    """From the folders of trainings. ValueError for one that keeps no kernels."""
+    """From the folders of trainings. UsageError for one that keeps no kernels."""
     found = []
     for folder in runs:
-        snapshots = read_snapshots(folder / "kernels")
+        run = Run.open(folder)
+        snapshots = run.kernels()
         if not snapshots:
             raise UsageError(f"runs: {folder} keeps no kernels of its first layer")
         start, end = snapshots[min(snapshots)], snapshots[max(snapshots)]
         alike = torch.cosine_similarity(start.flatten(1), end.flatten(1)).tolist()
         named = sum(match.significant for match in identify(end))
-        accuracy = (read_summary(folder).get("metrics") or {}).get("test/accuracy")
-        found.append(FirstLayer(name_of(folder), start, end, alike, named, accuracy))
+        found.append(FirstLayer(name_of(run), start, end, alike, named, run.scores.get("test/accuracy")))
     return found
 
 
-def name_of(folder: Path) -> str:
-    """What kind of first layer it is, from the run's configuration, and on which data."""
-    config = read_config(folder)
-    model = config.model
-    mode, start = model.get("mode"), model.get("start", "bank")
+def name_of(run: Run) -> str:
+    """What kind of first layer it is, and on which data."""
+    about = run.checkpoint("last")["network"]
+    arguments = about["arguments"]
+    mode, start = arguments.get("mode"), arguments.get("start", "bank")
     arms = {
         ("frozen", "bank"): "edge_fixed",
         ("trainable", "bank"): "edge_init",
         ("trainable", "random"): "random_init",
     }
-    kind = arms.get((mode, start)) or (f"{mode}, {start}" if mode else str(model.get("name", model._target_)))
-    return f"{kind}, {config.data.get('name', 'images')}, seed {config.seed}"
+    name = str(arguments.get("name", about["target"].rpartition(".")[2]))
+    kind = arms.get((mode, start)) or (f"{mode}, {start}" if mode else name)
+    data = run.summary.get("data")
+    images = data.get("name", "images") if isinstance(data, dict) else "images"
+    return f"{kind}, {images}, seed {run.summary.get('seed')}"

@@ -3,25 +3,25 @@
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+import torch
 
 from cnnlab._choices import UsageError
 from cnnlab._parallel import torch_threads
-from cnnlab.cli.check import check
-from cnnlab.cli.folders import Folders, config_folder, register_resolvers
-from cnnlab.cli.programs.train import run
-from cnnlab.runs.folder import save_config
+from cnnlab.data.images.module import ImageData
+from cnnlab.nn.small_cnn import SmallCNN
 from cnnlab.runs.record import read_summary
+from cnnlab.training.recipe import Recipe
+from cnnlab.training.train import train
 
-ARMS = ("edge_fixed", "edge_init", "random_init")
+# What each arm's SmallCNN differs in from the defaults, as configs/model/<arm>.yaml has it.
+ARMS = {"edge_fixed": {"mode": "frozen"}, "edge_init": {"mode": "trainable"}, "random_init": {"start": "random"}}
 OUTPUT = "output.txt"  # what a training prints, in its folder
 
 
 def train_arms(folder: Path, epochs: int = 10, seed: int = 0) -> list[Path]:
     """Train each of ARMS on scikit-learn's digits, into folders of their own below `folder`. Returns the folders.
 
-    One that is completed there already is taken as it is. ValueError for one that is there and isn't.
+    One that is completed there already is taken as it is. UsageError for one that is there and isn't.
     """
     return [train_arm(folder / arm, arm, epochs, seed) for arm in ARMS]
 
@@ -31,18 +31,14 @@ def train_arm(folder: Path, arm: str, epochs: int, seed: int) -> Path:
     if read_summary(folder).get("status") == "completed":
         return folder
     if folder.exists():
-        raise UsageError(f"{folder} is there already and no completed run; name another folder")
-    options = [f"model={arm}", f"trainer.max_epochs={epochs}", f"seed={seed}", "trainer=cpu"]
-    register_resolvers(Folders())
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", [*options, "figures=false", "report=false"])
-    check(config, "cnnlab.cli.programs.train")
+        raise UsageError(f"{folder} is there already and is not a completed run; name another folder")
     folder.mkdir(parents=True)
-    save_config(config, folder)
     # Images of 8 x 8 pixels are too little work to share: on a busy machine threads wait for each other for minutes.
     with (folder / OUTPUT).open("w") as output, redirect_stdout(output), torch_threads(1):
-        status = run(config, folder)
-    if status:
-        raise RuntimeError(f"the training in {folder} failed; see {folder / OUTPUT}")
+        data = ImageData("digits", seed=seed, batch_size=64, rotation=10)
+        data.setup("fit")
+        torch.manual_seed(seed)
+        sizes = {"in_channels": data.in_channels, "num_classes": data.num_classes, "image_size": data.image_size}
+        recipe = Recipe(epochs=epochs, seed=seed, figures=False, report=False, trainer={"accelerator": "cpu"})
+        train(SmallCNN(**sizes, **ARMS[arm]), data, recipe, folder)
     return folder

@@ -18,7 +18,9 @@ class Muon(Optimizer):
     parameter groups may overrule it. Raises ValueError where this torch has no Muon (before 2.9).
     """
 
-    def __init__(self, params: Iterable[Any],
+    def __init__(
+        self,
+        params: Iterable[Any],
         lr: float = 0.02,
         momentum: float = 0.95,
         weight_decay: float = 0.01,

@@ -43,7 +43,7 @@ class Recipe:
 
     epochs: int | None = 10
     optimizer: MakeOptimizer | None = None
-    schedule: MakeSchedule = OneCycle()
+    schedule: MakeSchedule = field(default_factory=OneCycle)
     task: Callable[..., NetworkTask] | None = None
     seed: int = 0
     early_stopping: int | None = None
@@ -65,10 +65,12 @@ class Recipe:
             fitting = "classification_task" if classifies else "boundary_task"
             raise UsageError(f"task: {type(network).__name__} is trained by task={fitting}")
         optimizer = self.optimizer or (SGD if classifies else Muon)
-        _try(optimizer, self.schedule, network)
+        try_out(optimizer, self.schedule, network)
         facts: dict[str, object] = {"class_names": list(class_data(data).class_names)} if classifies else {}
         record = {"network": about, "data": data.recipe()}
-        return task(network=network, optimizer=optimizer, schedule=self.schedule, seed=self.seed, record=record, **facts)
+        return task(
+            network=network, optimizer=optimizer, schedule=self.schedule, seed=self.seed, record=record, **facts
+        )
 
 
 def describe_for(data: Data, network: nn.Module, about: NetworkRecord) -> NetworkRecord:
@@ -76,7 +78,9 @@ def describe_for(data: Data, network: nn.Module, about: NetworkRecord) -> Networ
 
     A network of the package that takes no `num_classes` predicts a boundary map; any other is what the data ask for.
     """
-    classifies = "num_classes" in about["arguments"] if about["target"].startswith("cnnlab.") else data.kind == "classes"
+    classifies = (
+        "num_classes" in about["arguments"] if about["target"].startswith("cnnlab.") else data.kind == "classes"
+    )
     check_kind(classifies, data, type(network).__name__)
     about = {**about, "mean": list(data.mean), "std": list(data.std), "image_size": list(data.image_size)}
     if classifies:
@@ -84,7 +88,8 @@ def describe_for(data: Data, network: nn.Module, about: NetworkRecord) -> Networ
     return about
 
 
-def _try(optimizer: MakeOptimizer, schedule: MakeSchedule, network: nn.Module) -> None:
+def try_out(optimizer: MakeOptimizer, schedule: MakeSchedule, network: nn.Module) -> None:
+    """Raises UsageError for values that either of them refuses."""
     try:
         tried = optimizer([{"params": list(network.parameters())}])
     except (ValueError, TypeError) as error:

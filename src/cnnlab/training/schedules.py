@@ -22,7 +22,8 @@ class OneCycle:
     Smith & Topin, "Super-Convergence", 2018. The momentum stays as it is unless `cycle_momentum`.
     """
 
-    def __init__(self,
+    def __init__(
+        self,
         warmup: float = 0.25,
         start_divisor: float = 10.0,
         end_divisor: float = 1000.0,

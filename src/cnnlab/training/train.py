@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
-from cnnlab._choices import UsageError
 from cnnlab._files import held
 from cnnlab.data.contract import Data
 from cnnlab.draw.saving import save_figure
@@ -22,7 +21,7 @@ from cnnlab.edges.benchmark.judging import benchmark
 from cnnlab.nn.contract import validate_network
 from cnnlab.nn.rebuilding import NetworkRecord, describe
 from cnnlab.runs.checkpoints import CHECKPOINTS, best_or_last, read_checkpoint
-from cnnlab.runs.matching import class_data
+from cnnlab.runs.matching import boundary_data, class_data
 from cnnlab.runs.metrics import last_epoch
 from cnnlab.runs.record import RunRecord, is_first_process, recorded
 from cnnlab.runs.run import Run
@@ -45,8 +44,8 @@ def train(
 ) -> Run:
     """Train `network` on `data` and leave everything in `folder`, a new one below outputs/train if None.
 
-    network: any nn.Module from images (B, C, H, W) float to logits (B, K), or for boundaries (B, 1, H, W); it is trained
-        in place and left with the weights of the best epoch where it was tested.
+    network: any nn.Module from images (B, C, H, W) float to logits (B, K), or to (B, 1, H, W) for boundaries;
+        trained in place, and left with the weights of the best epoch where it was tested.
     resume: go on from the last checkpoint in `folder`, from the start if it has none yet.
     factory, arguments: "package:function" and what it was called with, for the run to find a module of one's own again.
 
@@ -54,7 +53,8 @@ def train(
     finite number any more; KeyboardInterrupt, after which `resume` goes on.
 
     >>> data = ImageData("digits")  # doctest: +SKIP
-    >>> run = train(SmallCNN("sobel + laplacian", in_channels=1, num_classes=10), data, Recipe(epochs=5))  # doctest: +SKIP
+    >>> network = SmallCNN("sobel + laplacian", in_channels=1, num_classes=10)  # doctest: +SKIP
+    >>> run = train(network, data, Recipe(epochs=5))  # doctest: +SKIP
     >>> run.scores["test/accuracy"]  # doctest: +SKIP
     """
     recipe = recipe or Recipe()
@@ -158,7 +158,7 @@ class Training:
         if not trainer.is_global_zero or trainer.fast_dev_run:
             return {}
         network = Run(self.folder, module=self.network).network(str(checkpoint))
-        scores = benchmark(network, self.data, trainer.strategy.root_device, self.folder)
+        scores = benchmark(network, boundary_data(self.data), trainer.strategy.root_device, self.folder)
         for logger in trainer.loggers:
             logger.log_metrics({**scores, "epoch": trainer.current_epoch}, step=trainer.global_step)
         return scores

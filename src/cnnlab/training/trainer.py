@@ -26,8 +26,10 @@ DEFAULTS = {"devices": 1, "num_sanity_val_steps": 0, "use_distributed_sampler": 
 
 
 def make_trainer(recipe: Recipe, folder: Path, validated: bool, resumed_step: int | None) -> Trainer:
-    """A Trainer that leaves its checkpoints, snapshots and metrics in `folder`. Raises UsageError for values that it, or
-    this machine, refuses."""
+    """A Trainer that leaves its checkpoints, snapshots and metrics in `folder`.
+
+    Raises UsageError for values that it, or this machine, refuses.
+    """
     arguments = {**DEFAULTS, **recipe.trainer, "max_epochs": recipe.epochs}
     check_trainer(arguments, recipe.compile)
     screen = Console().is_terminal

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from cnnlab.data.images.module import ImageData
-from cnnlab.filters import bank
 from cnnlab.nn.small_cnn import SmallCNN
 from cnnlab.training.fit import fit
 from cnnlab.training.muon import Muon
@@ -37,25 +36,16 @@ def all_digits_of_float32() -> Iterator[None]:
 
 
 def digits(seed: int, **values: Any) -> ImageData:
-    defaults: dict[str, Any] = {
-        "name": "digits", "root": None, "seed": seed, "batch_size": 32, "eval_batch_size": 100, "validation": 0.1,
-        "train_size": 330, "image_size": None, "in_memory": "auto", "workers": 0, "download": False,
-        "on_broken": "error", "flip": False, "shift": 1, "rotation": 10, "cutout": 0,
-    }  # fmt: skip
-    data = ImageData(**{**defaults, **values})
+    given = {"batch_size": 32, "eval_batch_size": 100, "train_size": 330, "shift": 1, "rotation": 10}
+    data = ImageData("digits", seed=seed, **{**given, **values})
     data.setup()
     return data
 
 
 def network(seed: int, expression: str = "sobel + laplacian", **values: Any) -> SmallCNN:
     torch.manual_seed(seed)
-    defaults: dict[str, Any] = {
-        "mode": "trainable", "channels": "luminance", "start": "bank", "gain": "kaiming", "rectify": "full",
-        "border": "reflect", "release_epoch": 1, "anchor": 0.01, "stem_stride": None, "stem_pool": 1,
-        "stem_norm": True, "widths": [8, 12], "norm": "batch", "activation": "relu", "pool": "max", "dropout": 0.0,
-        "image_size": (8, 8),
-    }  # fmt: skip
-    return SmallCNN(bank(expression), 1, 10, **{**defaults, **values})
+    given = {"in_channels": 1, "num_classes": 10, "widths": [8, 12], "image_size": (8, 8)}
+    return SmallCNN(expression, **{**given, **values})
 
 
 def alone(seed: int, lr: float, model: dict[str, Any], optimizer: Any, schedule: Any, **trainer: Any) -> Any:

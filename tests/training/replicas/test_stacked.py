@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cnnlab.filters import bank
+from cnnlab.nn.contract import LabNetwork
 from cnnlab.nn.small_cnn import SmallCNN
 from cnnlab.training.replicas.memory import CPU_ENOUGH, give_back, replica_bytes, replicas_that_fit
 from cnnlab.training.replicas.stacked import StackedNetwork
@@ -39,12 +39,8 @@ def network(
     seed: int, expression: str = "sobel + laplacian", colours: tuple = (1, "luminance"), **values: Any
 ) -> SmallCNN:
     torch.manual_seed(seed)
-    defaults: dict[str, Any] = {
-        "mode": "trainable", "channels": colours[1], "start": "bank", "gain": "kaiming", "rectify": "full",
-        "border": "reflect", "release_epoch": 1, "anchor": 0.01, "stem_stride": None, "stem_pool": 1,
-        "stem_norm": True, "widths": [4, 6], "norm": "batch", "activation": "relu", "pool": "max", "dropout": 0.0,
-    }  # fmt: skip
-    return SmallCNN(bank(expression), colours[0], 5, **{**defaults, **values}).double()
+    given = {"in_channels": colours[0], "num_classes": 5, "channels": colours[1], "widths": [4, 6]}
+    return SmallCNN(expression, **{**given, **values}).double()
 
 
 def roughened(networks: list[Any]) -> list[Any]:
@@ -210,9 +206,16 @@ class Mixing(nn.Sequential):
         return super().forward(image_BCHW).softmax(dim=1)
 
 
-class Pulling(nn.Sequential):
+class Pulling(LabNetwork):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        return self.body(image_BCHW)
+
     def penalty(self) -> Tensor:
-        return self[0].weight.norm()  # of R weights it is not the sum of R norms
+        return self.body[0].weight.norm()  # of R weights it is not the sum of R norms
 
 
 class Strict(nn.Sequential):

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.data.boundaries.module import BoundaryData
+from cnnlab.nn.contract import LabNetwork
 from cnnlab.runs.metrics import MetricsCsv, read_metrics
-from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints, read_snapshots
+from cnnlab.runs.snapshots import read_snapshots
+from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints
 from cnnlab.training.fit import fit
 from cnnlab.training.schedules import OneCycle
 from cnnlab.training.tasks.boundaries import BoundaryTask, boundary_loss, shrunk
 
 
-class Probe(nn.Module):
+class Probe(LabNetwork):
     """Two side outputs at half the size, with dropout: it draws random numbers."""
 
     def __init__(self) -> None:
@@ -53,7 +55,7 @@ def task(**values: Any) -> BoundaryTask:
     defaults: dict[str, Any] = {
         "network": Probe(), "optimizer": lambda groups: torch.optim.AdamW(groups, lr=0.01),
         "schedule": OneCycle(warmup=0.25, start_divisor=10, end_divisor=100, cycle_momentum=False),
-        "seed": 0, "about": {"made": "by hand"},
+        "seed": 0, "record": {"network": {"made": "by hand"}},
     }  # fmt: skip
     return BoundaryTask(**{**defaults, **values})
 

@@ -10,14 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.data.images.module import ImageData
+from cnnlab.nn.contract import LabNetwork
 from cnnlab.runs.metrics import MetricsCsv, read_metrics
-from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints, read_snapshots
+from cnnlab.runs.snapshots import read_snapshots
+from cnnlab.training.callbacks import KernelSnapshots, RunCheckpoints
 from cnnlab.training.fit import fit, score
 from cnnlab.training.schedules import Constant, OneCycle
 from cnnlab.training.tasks.classification import ClassificationTask, DivergenceError
 
 
-class Probe(nn.Module):
+class Probe(LabNetwork):
     """A small network with dropout (it draws random numbers) that notes the epochs it is told of."""
 
     def __init__(self, pull: float = 0.0) -> None:
@@ -43,12 +45,8 @@ class Probe(nn.Module):
 
 
 def digits(**values: Any) -> ImageData:
-    defaults: dict[str, Any] = {
-        "name": "digits", "root": None, "seed": 0, "batch_size": 32, "eval_batch_size": 256, "validation": 0.2,
-        "train_size": 128, "image_size": None, "in_memory": "auto", "workers": 0, "download": False,
-        "on_broken": "error", "flip": False, "shift": 1, "rotation": 5, "cutout": 0,
-    }  # fmt: skip
-    return ImageData(**{**defaults, **values})
+    given = {"batch_size": 32, "eval_batch_size": 256, "validation": 0.2, "train_size": 128, "shift": 1, "rotation": 5}
+    return ImageData("digits", **{**given, **values})
 
 
 def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -60,7 +58,7 @@ def task(network: nn.Module | None = None, **values: Any) -> ClassificationTask:
     schedule = OneCycle(warmup=0.25, start_divisor=10, end_divisor=100, cycle_momentum=False)
     defaults: dict[str, Any] = {
         "network": network or Probe(), "class_names": list("0123456789"), "optimizer": sgd,
-        "schedule": schedule, "seed": 0, "about": {"made": "by hand"},
+        "schedule": schedule, "seed": 0, "record": {"network": {"made": "by hand"}},
     }  # fmt: skip
     return ClassificationTask(**{**defaults, **values})
 

@@ -19,8 +19,7 @@ from cnnlab.edges.benchmark.counting import Settings, Work, counted
 from cnnlab.edges.benchmark.evaluation import Counts, summarise
 from cnnlab.edges.benchmark.results import Result, print_results, write_results
 from cnnlab.edges.benchmark.sources import Source, sources_of
-from cnnlab.runs.folder import recorded
-from cnnlab.runs.record import RunRecord
+from cnnlab.runs.record import RunRecord, recorded
 
 
 def run(config: DictConfig, folder: Path) -> int:

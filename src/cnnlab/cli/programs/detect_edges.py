@@ -24,8 +24,7 @@ from cnnlab.data.photographs.files import RESULTS, photographs
 from cnnlab.edges.choosing import build_detector, find_device, fingerprint
 from cnnlab.edges.files import Target, about, check_about, digest, sort_out, target_of, write_map, write_picture
 from cnnlab.edges.maps import WHOLE, detect, draw
-from cnnlab.runs.folder import recorded
-from cnnlab.runs.record import RunRecord
+from cnnlab.runs.record import RunRecord, recorded
 
 LISTED = 20  # photographs without a map, on the screen; all are in summary.json
 ALONE = 4 * WHOLE  # pixels from which on a photograph is worked on with no other of its kind

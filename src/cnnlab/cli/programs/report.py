@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from cnnlab._choices import UsageError
-from cnnlab.cli.reported import reported
 from cnnlab.report.reported import write_report
-from cnnlab.runs.folder import find_run
+from cnnlab.runs.run import Run
 from cnnlab.training.fit import quiet_advice
 
 PAPERS = {".hydra", "config.yaml"}
@@ -21,24 +19,15 @@ PAPERS = {".hydra", "config.yaml"}
 def run(config: DictConfig, folder: Path) -> int:
     """`report.html` of one run in its own folder, of several in `folder`. Prints where it lies."""
     quiet_advice()
-    folders = [find_run(given) for given in given_runs(config.run)]
+    runs = [Run.open(given) for given in given_runs(config.run)]
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
-    if len(folders) == 1 and {path.name for path in folder.iterdir()} <= PAPERS:
+    if len(runs) == 1 and {path.name for path in folder.iterdir()} <= PAPERS:
         shutil.rmtree(folder)  # the page goes beside what it shows
         with suppress(OSError):  # it holds other reports
             folder.parent.rmdir()
-        folder = folders[0]
-    print(make_report(folders, folder / "report.html", config.checkpoint))
+        folder = runs[0].folder
+    print(write_report([one.reported(config.checkpoint) for one in runs], folder / "report.html"))
     return 0
-
-
-def make_report(folders: Sequence[Path], out: Path, checkpoint: str = "best") -> Path:
-    """Write the page of the runs in `folders` to `out`, which is whole at any moment. Returns `out`.
-
-    What a run doesn't have (yet) is named on the page. Raises ValueError for a folder that is no run of a training,
-    for a checkpoint that is there and is something else, and for no runs or too many of them.
-    """
-    return write_report([reported(folder, checkpoint) for folder in folders], out)
 
 
 def given_runs(given: Any) -> list[str]:

@@ -19,9 +19,8 @@ from cnnlab.cli.asked import SEARCH, keep_asked
 from cnnlab.cli.check import check
 from cnnlab.cli.jobs import run_apart
 from cnnlab.cli.search_space import FrozenTrial, TrialState, as_option, optuna, read_space, tried
-from cnnlab.runs.folder import recorded
 from cnnlab.runs.metrics import read_metrics
-from cnnlab.runs.record import RunRecord, read_summary
+from cnnlab.runs.record import RunRecord, read_summary, recorded
 
 TRAINING = "cnnlab.cli.programs.train"
 SCORE = "val/accuracy"

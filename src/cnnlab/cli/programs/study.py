@@ -15,8 +15,7 @@ from cnnlab._files import held, write_text
 from cnnlab.cli.asked import STUDY, keep_asked
 from cnnlab.cli.assemble import build_optimizer
 from cnnlab.cli.programs.train import bugs_stand_out
-from cnnlab.runs.folder import recorded
-from cnnlab.runs.record import RunRecord
+from cnnlab.runs.record import RunRecord, recorded
 from cnnlab.studies.bench import Bench
 from cnnlab.studies.page import Results, write_results
 from cnnlab.studies.parts import missing, read_parts

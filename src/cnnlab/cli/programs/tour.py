@@ -11,8 +11,8 @@ from cnnlab._choices import UsageError
 from cnnlab._files import write_text
 from cnnlab._parallel import shown, torch_threads
 from cnnlab.draw.saving import save_figure
-from cnnlab.runs.folder import find_run, recorded
-from cnnlab.runs.record import RunRecord
+from cnnlab.runs.folder import find_run
+from cnnlab.runs.record import RunRecord, recorded
 from cnnlab.tour.html import PartPage, StepPage, part_page, render
 from cnnlab.tour.networks import first_layers
 from cnnlab.tour.notebook import check_notebook, notebook

@@ -12,9 +12,11 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from cnnlab._arguments import plain, remembers_arguments
 from cnnlab._choices import UsageError
 from cnnlab.data.boundaries.berkeley import Photograph, photographs, read_boundaries
 from cnnlab.data.boundaries.windows import Drawn, Windows, share_of
+from cnnlab.data.contract import Kind
 from cnnlab.data.images.loader import EpochLoader
 from cnnlab.data.images.order import BatchOrder, Purpose, generator_for
 from cnnlab.data.photographs.decode import decode
@@ -23,6 +25,7 @@ SCORED = ("val", "test", "held_out")
 SOURCE = "Arbelaez, Maire, Fowlkes, Malik: Contour Detection and Hierarchical Image Segmentation, PAMI 2011"
 
 
+@remembers_arguments
 class BoundaryData(LightningDataModule):
     """The training photographs of the Berkeley data set in windows, with the share of the annotators at each pixel.
 
@@ -30,6 +33,9 @@ class BoundaryData(LightningDataModule):
     set to choose by; `scored` names the split whose photographs `benchmark()` gives, whole, with all drawings.
     Images are in [0, 1] and not normalised: the first layer of derivatives does not see the mean.
     """
+
+    kind: Kind = "boundaries"
+    arguments: dict[str, object]
 
     def __init__(
         self,
@@ -121,6 +127,11 @@ class BoundaryData(LightningDataModule):
     def benchmark_count(self) -> int:
         """How many photographs `benchmark()` gives."""
         return len(self._benchmark)
+
+    def recipe(self) -> dict[str, object]:
+        """Plain types from which `rebuild_data` makes the data again."""
+        arguments = {name: plain(value) for name, value in self.arguments.items()}
+        return {"target": f"{BoundaryData.__module__}.BoundaryData", "arguments": arguments}
 
     def describe(self) -> dict[str, Any]:
         """Plain facts for the run record."""

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from lightning import LightningDataModule
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from cnnlab._arguments import plain, remembers_arguments
 from cnnlab._choices import UsageError
+from cnnlab.data.contract import Kind
 from cnnlab.data.images import images as image_sets
 from cnnlab.data.images import reading
 from cnnlab.data.images.augmentation import Augmentation
@@ -32,7 +32,7 @@ class ImageData(LightningDataModule):
     test split. Every fact (`class_names`, `mean`, ...) is there after `setup`.
     """
 
-    kind: Literal["classes", "boundaries"] = "classes"
+    kind: Kind = "classes"
     arguments: dict[str, object]
 
     def __init__(

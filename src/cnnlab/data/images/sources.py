@@ -19,7 +19,7 @@ SPLITS = ("train", "val", "test")
 class MapDataset(Protocol):
     """As torch.utils.data.Dataset: `image, label = dataset[i]`, i from 0 to len(dataset) - 1.
 
-    image: PIL image, uint8 array (H, W) or (H, W, C), uint8 or float tensor (C, H, W), floats in [0, 1]. label: integer.
+    image: PIL image, array (H, W) or (H, W, C), tensor (C, H, W); uint8, or floats in [0, 1]. label: an integer.
     """
 
     def __len__(self) -> int: ...
@@ -67,7 +67,9 @@ class ImageSource:
             raise UsageError(f"the dataset for {split} is empty")
         names = self._names(max(labels) + 1)
         if min(labels) < 0 or max(labels) >= len(names):
-            raise UsageError(f"{split}: labels from {min(labels)} to {max(labels)}; there are {len(names)} classes from 0")
+            raise UsageError(
+                f"{split}: labels from {min(labels)} to {max(labels)}; there are {len(names)} classes from 0"
+            )
         return TensorImages(torch.stack(images), torch.tensor(labels), names)
 
     def _names(self, count: int) -> tuple[str, ...]:
@@ -91,7 +93,8 @@ def _dataset(make: Callable[..., object], factory: str, **split: str) -> MapData
         return None
     if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         raise UsageError(
-            f"{factory} makes {type(dataset).__name__}; data are a map-style dataset: len(dataset), dataset[0] = (image, label)"
+            f"{factory} makes {type(dataset).__name__}; data are a map-style dataset: it has a length, and dataset[0] "
+            "is (image, label)"
         )
     return dataset
 
@@ -118,7 +121,9 @@ def _image(image: object, where: str) -> Tensor:
     if not isinstance(image, Tensor):
         pixels = np.asarray(image)
         if pixels.ndim not in (2, 3) or pixels.dtype.kind not in "uif":
-            raise UsageError(f"{where}: {type(image).__name__} is no image: a PIL image, an array (H, W, C), a tensor (C, H, W)")
+            raise UsageError(
+                f"{where}: {type(image).__name__} is no image: a PIL image, an array (H, W, C), a tensor (C, H, W)"
+            )
         tensor = torch.from_numpy(np.ascontiguousarray(pixels))
         image = tensor[None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)
     if image.ndim != 3 or image.shape[0] not in (1, 3):

@@ -33,10 +33,10 @@ class Example:
 
 
 @torch.no_grad()
-def benchmark(network: nn.Module, data: Any, device: torch.device, folder: Path) -> dict[str, float]:
+def benchmark(network: nn.Module, data: Any, device: torch.device, folder: Path | None) -> dict[str, float]:
     """`benchmark/ods`, `/ois`, `/ap`, `/r50` on the split that the data are scored on, and the threshold of ODS.
 
-    Leaves photographs.csv and figures/boundaries.png in `folder`.
+    Leaves photographs.csv and figures/boundaries.png in `folder`, if any.
     """
     detector = NetworkDetector(network).to(device)
     stems: list[str] = []
@@ -45,8 +45,9 @@ def benchmark(network: nn.Module, data: Any, device: torch.device, folder: Path)
         thinned_HW = detector.thinned(image_CHW[None].to(device))[0, 0].float().cpu().numpy()
         stems.append(stem)
         counts.append(evaluate_map(thinned_HW, boundaries_AHW))
-    write_csv([_row(stem, one) for stem, one in zip(stems, counts, strict=True)], folder / "photographs.csv")
-    save_figure(drawings(_pictures(examples(network, data, device))), folder / "figures" / "boundaries.png")
+    if folder is not None:
+        write_csv([_row(stem, one) for stem, one in zip(stems, counts, strict=True)], folder / "photographs.csv")
+        save_figure(drawings(_pictures(examples(network, data, device))), folder / "figures" / "boundaries.png")
     scores = summarise(counts)
     metrics = {"ods": scores.ods.f, "ois": scores.ois.f, "ap": scores.ap, "r50": scores.r50}
     return {

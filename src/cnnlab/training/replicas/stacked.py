@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
+from cnnlab.nn.contract import LabNetwork, hooks_of
 from cnnlab.training.replicas.stacked_front_end import StackedFrontEnd, is_front_end
 from cnnlab.training.replicas.stacked_layers import STACKED, UNCHANGED, StackedBatchNorm, StackedDropout
 
 
-class StackedNetwork(nn.Module):
+class StackedNetwork(LabNetwork):
     """Each replica answers as its network alone, with its own weights, statistics, penalty and dropout.
 
     The network's own forward runs once, on folded activations (B, R * C, H, W), with its layers replaced; parameters
@@ -52,17 +53,16 @@ class StackedNetwork(nn.Module):
 
     def at_epoch(self, epoch: int) -> None:
         """To be called as every training epoch starts."""
-        if hasattr(self.body, "at_epoch"):
-            self.body.at_epoch(epoch)
+        hooks_of(self.body).at_epoch(epoch)
 
     def penalty(self) -> Tensor:
         """() the sum of the replicas' penalties."""
-        first = next(self.parameters())
-        return self.body.penalty() if hasattr(self.body, "penalty") else first.new_zeros(())
+        penalty = hooks_of(self.body).penalty()
+        return next(self.parameters()).new_zeros(()) if penalty is None else penalty
 
     def first_layer_kernels(self) -> Tensor | None:
         """(R, K, C, h, w) detached; None for networks that don't tell."""
-        return self.body.first_layer_kernels() if hasattr(self.body, "first_layer_kernels") else None
+        return hooks_of(self.body).first_layer_kernels()
 
     def seed_dropout(self, seeds: Sequence[int]) -> None:
         """From here on replica r draws as a separate run does after `torch.manual_seed(seeds[r])`."""
@@ -89,7 +89,7 @@ class StackedNetwork(nn.Module):
         except (RuntimeError, ValueError) as error:
             raise UsageError(f"{kind} cannot be stacked: {error}") from error
         alone_RBK = torch.stack([net(image_BCHW) for net, image_BCHW in zip(networks, image_RBCHW, strict=True)])
-        penalties = [network.penalty() for network in networks if hasattr(network, "penalty")]
+        penalties = [one for network in networks if (one := hooks_of(network).penalty()) is not None]
         for network, mode in zip((self, *networks), modes, strict=True):
             network.train(mode)
         scale = float(alone_RBK.abs().max()) + 1e-6

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
+from cnnlab.nn.predictions import Predictions
 from cnnlab.training.tasks.network import DivergenceError, MakeOptimizer, MakeSchedule, NetworkTask
-from cnnlab.report.reported import Predictions
 from cnnlab.training.tasks.scores import ClassificationScores
 
 __all__ = ["ClassificationTask", "DivergenceError"]

@@ -12,7 +12,6 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from cnnlab.nn.contract import Hooks, hooks_of
 
-
 MakeOptimizer = Callable[[list[dict[str, Any]]], Optimizer]  # of parameter groups
 MakeSchedule = Callable[[Optimizer, int], LRScheduler]  # of the optimizer and the number of steps
 
