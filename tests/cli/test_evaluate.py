@@ -60,7 +60,7 @@ def test_data_of_another_shape(here: Callable, finished: Path, classes: int, mod
     images("root", classes, mode)
     outcome = here(f"run={finished}", "data=image_folder", "data.root=root", program="evaluate")
     assert outcome.status == 2
-    assert "takes 1 channels and tells 10 classes apart" in outcome.err
+    assert "takes 1 channels and has 10 classes" in outcome.err
     assert words in outcome.err
     assert not Path("outputs").exists()
 

@@ -134,18 +134,18 @@ def test_debug_shows_where_a_mistake_was_found(here: Callable, monkeypatch: pyte
 
 @pytest.mark.parametrize("when", ["building", "training", "drawing"])
 def test_a_bug_keeps_its_traceback(here: Callable, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
-    """Also a ValueError, which would be taken for a mistake, after the first step."""
+    """Also a ValueError: only a UsageError is a mistake."""
     if when == "building":
-        monkeypatch.setattr("cnnlab.cli.programs.train.build_task", lambda *_: {}["bug"])
+        monkeypatch.setattr("cnnlab.cli.programs.train.build_network", lambda *_: {}["bug"])
         raised = KeyError
     elif when == "training":
         monkeypatch.setattr(
             f"{ClassificationTask.__module__}.ClassificationTask._learning_rate", lambda self: int("bug")
         )
-        raised = RuntimeError
+        raised = ValueError
     else:
-        monkeypatch.setattr("cnnlab.cli.programs.train.draw_figures", lambda *_: int("bug"))
-        raised = RuntimeError
+        monkeypatch.setattr("cnnlab.runs.run.learning_curves_figure", lambda *_: int("bug"))
+        raised = ValueError
     with pytest.raises(raised):
         here("trainer.max_epochs=1", "trainer.log_every_n_steps=5", "hydra.run.dir=run")
     assert '"status": "failed"' in Path("run/summary.json").read_text()

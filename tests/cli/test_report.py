@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cnnlab.cli.reported import reported
 from omegaconf import OmegaConf
 
-from cnnlab.cli.programs.report import given_runs, make_report
+from cnnlab.cli.programs.report import given_runs
 from cnnlab.data.images.module import ImageData
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
@@ -23,6 +22,7 @@ from cnnlab.report.reported import LARGEST, collect
 from cnnlab.report.sections.fields import chosen_layers, spans, unit_energy
 from cnnlab.report.sections.kernels import kernels
 from cnnlab.runs.checkpoints import read_checkpoint
+from cnnlab.runs.run import Run
 from cnnlab.runs.snapshots import read_snapshots
 
 
@@ -39,7 +39,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 
 def shown_of(folder: Path) -> dict[str, Any]:
     """Section -> what it shows of the run."""
-    return {key: shown for key, (shown,) in collect([reported(folder, "best")], LARGEST).items()}
+    return {key: shown for key, (shown,) in collect([Run.open(folder).reported()], LARGEST).items()}
 
 
 def change_summary(folder: Path, **facts: object) -> None:
@@ -191,9 +191,10 @@ def test_a_run_that_has_only_begun_makes_a_page_that_says_so(here: Callable, cop
 
 
 def test_data_that_are_gone_cost_their_part_of_the_page_alone(here: Callable, copy: Path) -> None:
-    config = OmegaConf.load(copy / "config.yaml")
-    config.data.name, config.data.root = "mnist", "/nowhere"
-    OmegaConf.save(config, copy / "config.yaml")
+    best = copy / "checkpoints" / "best.ckpt"
+    saved = torch.load(best, weights_only=True)
+    saved["data"]["arguments"] |= {"name": "mnist", "root": "/nowhere"}
+    torch.save(saved, best)
     outcome = here(f"run={copy}", program="report")
     assert (outcome.status, outcome.err) == (0, "")
     text = (copy / "report.html").read_text()
@@ -261,18 +262,18 @@ def test_a_misspelt_checkpoint_lists_those_that_are_there(here: Callable, finish
 
 
 def test_the_page_is_whole_at_any_moment(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_report([copy], copy / "report.html")
+    Run.open(copy).report()
     before = (copy / "report.html").read_text()
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
-        make_report([copy], copy / "report.html")
+        Run.open(copy).report()
     assert (copy / "report.html").read_text() == before
     assert not list(copy.glob("*.part"))
 
 
 def test_the_numbers_of_the_record_are_on_the_page(copy: Path) -> None:
     change_summary(copy, command="python train.py 'data.root=<b>'", git_commit="abc123", seed=17)
-    text = make_report([copy], copy / "report.html").read_text()
+    text = Run.open(copy).report().read_text()
     assert re.search(r'<th scope="row">seed</th><td>17</td>', text)
     assert "abc123" in text
     assert "data.root=&lt;b&gt;" in text

@@ -69,7 +69,10 @@ def _dispatch(job: str, config_name: str, folders: Folders) -> int:
     check_flags(sys.argv[1:])
     outcomes: list[int | Exception] = []
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)
-    main(lambda config: outcomes.append(_run(job, config)))()
+    try:
+        main(lambda config: outcomes.append(_run(job, config)))()
+    except ValueError as error:  # of Hydra's, while it composes: a job's own errors are among the outcomes
+        raise UsageError(str(error)) from error
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
@@ -103,6 +106,8 @@ def _run(job: str, config: DictConfig) -> int | Exception:
         raise
     except Exception as error:
         if hydra_config.mode != RunMode.MULTIRUN:
+            if not isinstance(error, MISTAKES):
+                record_end(folder, "failed", f"{type(error).__name__}: {error}")
             return error
         record_end(folder, "failed", f"{type(error).__name__}: {error}")
         _tell(error, str(hydra_config.job.config_name), f"job {hydra_config.job.num} failed: ")

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab._choices import UsageError
 from cnnlab._files import held, write_text
+from cnnlab._targets import current_target
 from cnnlab.cli.asked import STUDY, keep_asked
 from cnnlab.cli.assemble import build_optimizer
-from cnnlab.cli.programs.train import bugs_stand_out
 from cnnlab.runs.record import RunRecord, recorded
 from cnnlab.studies.bench import Bench
 from cnnlab.studies.page import Results, write_results
@@ -61,7 +61,8 @@ def _plan(config: DictConfig, study: Study, folder: Path) -> dict[str, Any]:
     path = folder / PLAN
     if path.is_file():
         plan = json.loads(path.read_text())
-        other = [name for name in PLANNED if plan["asked"].get(name) != asked[name]]
+        kept = _today(plan["asked"])
+        other = [name for name in PLANNED if kept.get(name) != asked[name]]
         if other:
             raise UsageError(f"{folder} holds another study: it differs in {', '.join(other)}; start a new one")
         return plan
@@ -82,6 +83,16 @@ def _plan(config: DictConfig, study: Study, folder: Path) -> dict[str, Any]:
     }
     write_text(path, json.dumps(plan, indent=1) + "\n")
     return plan
+
+
+def _today(asked: dict[str, Any]) -> dict[str, Any]:
+    """Classes of an earlier version under the names that they have now."""
+    return {
+        name: {**value, "_target_": current_target(value["_target_"])}
+        if isinstance(value, dict) and "_target_" in value
+        else value
+        for name, value in asked.items()
+    }
 
 
 def _check_replicas(replicas: Any) -> None:
@@ -116,8 +127,7 @@ def _study(config: DictConfig, study: Study, plan: dict[str, Any], folder: Path,
     failed = [(run, pool.errors.get(group.name, "not run")) for group in missing(groups, parts) for run in group.runs]
     record.add(runs=len(rows), failed=len(failed), device=_device(config), at_once=plan["at_once"])
     results = Results(study, rows, rates, failed, plan, values, record.content)
-    with bugs_stand_out(lambda: True):
-        metrics = write_results(results, folder)
+    metrics = write_results(results, folder)
     if interrupt:
         raise interrupt
     record.finish("failed" if failed else "completed", metrics=metrics)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cnnlab._arguments import plain, remembers_arguments
 from cnnlab._choices import UsageError
+from cnnlab._parallel import cores
 from cnnlab.data.contract import Kind
 from cnnlab.data.images import images as image_sets
 from cnnlab.data.images import reading
@@ -73,7 +74,7 @@ class ImageData(LightningDataModule):
         self._validation, self._train_size = validation, train_size
         self._size = height_and_width(image_size)
         self._in_memory, self._download, self._on_broken = in_memory, download, on_broken
-        self._workers = min(8, _cores()) if workers is None else workers
+        self._workers = min(8, cores()) if workers is None else workers
         self._augmentation = Augmentation(flip=flip, shift=shift, rotation=rotation, cutout=cutout)
         self._device = torch.device("cpu")
         self._sets: dict[str, tuple[Images, Tensor]] = {}  # split -> images at rest and which of them
@@ -124,7 +125,7 @@ class ImageData(LightningDataModule):
             return self._own.read(split)
         if self.name != "image_folder":
             return reading.read_named(self.name, self._root, split == "test", self._size)
-        options = FolderOptions(self._size, self._on_broken, self._in_memory, threads=_cores())
+        options = FolderOptions(self._size, self._on_broken, self._in_memory, threads=cores())
         like = self._training if split == "test" else like
         return read_folder(self._root / split, options, like)
 
@@ -147,17 +148,14 @@ class ImageData(LightningDataModule):
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
         return len(self.class_names)
 
     @property
     def in_channels(self) -> int:
-        """1 grey, 3 colour."""
         return self._training.shape[0]
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) of every image."""
         return self._training.shape[1:]
 
     @property
@@ -167,12 +165,10 @@ class ImageData(LightningDataModule):
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Of each channel, as `mean`."""
         return tuple(self._std_C.tolist())
 
     @property
     def train_count(self) -> int:
-        """How many images are trained on."""
         return len(self._sets["train"][1])
 
     @property
@@ -197,7 +193,7 @@ class ImageData(LightningDataModule):
         self._mean_C, self._std_C = torch.tensor(mean).double(), torch.tensor(std).double()
 
     def recipe(self) -> dict[str, object] | None:
-        """Plain types from which `rebuild_data` makes the data again; None of images that only live in Python."""
+        """See `Data`."""
         if self._own is not None and not self._own.factory:
             return None
         arguments = {name: plain(value) for name, value in self.arguments.items() if name != "source"}
@@ -245,14 +241,14 @@ class ImageData(LightningDataModule):
         return self._loader("validation", self._eval_batch_size, training=False)
 
     def test_dataloader(self) -> EpochLoader:
-        """In order, all of them, not augmented. Raises ValueError if there is no test split."""
+        """As validation. Raises UsageError if there is no test split."""
         if not self.has_test:
             where = f"no test/ in {self._root.absolute()}" if self._own is None else "no test split"
             raise UsageError(f"{self.name}: {where}, so there is nothing to test on")
         return self._loader("test", self._eval_batch_size, training=False)
 
     def loader_of(self, images: TensorImages) -> EpochLoader:
-        """Images of another origin, such as corrupted ones: in order, not augmented, normalised like these."""
+        """Images of another origin, such as corrupted ones: as validation."""
         self._sets["given"] = _all_of(images)
         return self._loader("given", self._eval_batch_size, training=False)
 
@@ -295,11 +291,6 @@ class ImageData(LightningDataModule):
 
 def _all_of(images: Images) -> tuple[Images, Tensor]:
     return images, torch.arange(len(images))
-
-
-def _cores() -> int:
-    """Cores this process may use, which a container may limit below what the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_room(device: torch.device, size: int) -> bool:
