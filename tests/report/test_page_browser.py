@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cnnlab.runs.run import Run
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
 from cnnlab.report.reported import ReportedRun, collect, render, write_report
 from cnnlab.runs.checkpoints import read_checkpoint
+from cnnlab.runs.run import Run
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EVIL = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "<!--<script>")
