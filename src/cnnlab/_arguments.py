@@ -16,7 +16,7 @@ def remembers_arguments(cls: Class) -> Class:
     >>> Pair(1).arguments
     {'first': 1, 'second': 2}
     """
-    make = cls.__init__
+    make = cls.__init__  # type: ignore[misc]  # of the class itself: what is made here belongs to it
     signature = inspect.signature(make)
 
     @functools.wraps(make)
@@ -26,7 +26,7 @@ def remembers_arguments(cls: Class) -> Class:
         make(self, *args, **kwargs)
         self.__dict__["arguments"] = dict(list(bound.arguments.items())[1:])
 
-    cls.__init__ = remembering
+    cls.__init__ = remembering  # type: ignore[misc]
     return cls
 
 

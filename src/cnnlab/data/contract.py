@@ -13,9 +13,7 @@ Kind = Literal["classes", "boundaries", "any"]  # any: a stand-in, where a netwo
 
 
 class Batches(Sized, Protocol):
-    """Batches of (image_BCHW float32, target) on `device`."""
-
-    device: torch.device
+    """Batches of (image_BCHW float32, target)."""
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
 
@@ -23,9 +21,10 @@ class Batches(Sized, Protocol):
 class Data(Protocol):
     """Images with targets, ready in batches. Facts are there after `setup("fit")`."""
 
-    name: str
     kind: Kind  # what the targets are
 
+    @property
+    def name(self) -> str | None: ...
     @property
     def in_channels(self) -> int: ...
     @property

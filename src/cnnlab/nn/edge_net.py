@@ -65,6 +65,7 @@ class EdgeNet(LabNetwork):
         self.side = nn.ModuleList(_side(up_width) for _ in widths)
         self.fuse = nn.Conv2d(len(widths), 1, 1)
         nn.init.constant_(self.fuse.weight, 1 / len(widths))
+        assert self.fuse.bias is not None
         nn.init.zeros_(self.fuse.bias)
         self.grid = stem_stride * 2 ** (len(widths) - 1)
         self.reach = _reach(max(self.bank.kernels.shape[-2:]), stem_stride, dilations)
@@ -154,6 +155,7 @@ def _convolution(inputs: int, outputs: int, size: int, dilation: int = 1) -> lis
 def _side(width: int) -> nn.Conv2d:
     side = nn.Conv2d(width, 1, 1)
     nn.init.normal_(side.weight, std=0.01)
+    assert side.bias is not None
     nn.init.constant_(side.bias, RARE)
     return side
 

@@ -4,6 +4,8 @@ B batch, C input channel, O response (all kernels on the first row of the channe
 K basis kernel, F feature, H, W image, h, w kernel.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,6 +39,8 @@ class FrontEnd(nn.Module):
     border: `reflect` (OpenCV's BORDER_REFLECT_101), `replicate`, `zeros`, `circular`. A kernel of even size
         has its anchor at n // 2, as in OpenCV: one more pixel of border above and left.
     """
+
+    start: Tensor  # of mode anchored
 
     def __init__(
         self,
@@ -162,7 +166,8 @@ class FrontEnd(nn.Module):
         """(B, 1, H, W). Squares are taken in float32 at least, where FLOOR is not lost."""
         wide = torch.promote_types(response_BOHW.dtype, torch.float32)
         squares = [response_BOHW[:, o : o + 1].to(wide).square() for o in vector]
-        return (sum(squares) + FLOOR).sqrt().to(response_BOHW.dtype)
+        total = functools.reduce(torch.add, squares)
+        return (total + FLOOR).sqrt().to(response_BOHW.dtype)
 
     def with_border(self, image_BCHW: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H + h - 1, W + w - 1): what the convolution sees. Raises ValueError as `respond`."""

@@ -15,7 +15,7 @@ from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.contract import LabNetwork, as_bank
 from cnnlab.nn.front_end import FrontEnd
 
-POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
+POOLS = ("max", "avg")
 NORMS = ("batch", "group", "none")
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 # Gradient along y, x and both diagonals, the second derivatives and their sum: 8 kernels of 3 x 3.
@@ -109,4 +109,6 @@ def _norm(kind: str, width: int) -> nn.Module:
 
 
 def _pool(kind: str, factor: int) -> nn.Module:
-    return POOLS[kind](factor, ceil_mode=True) if factor > 1 else nn.Identity()
+    if factor == 1:
+        return nn.Identity()
+    return nn.MaxPool2d(factor, ceil_mode=True) if kind == "max" else nn.AvgPool2d(factor, ceil_mode=True)

@@ -3,7 +3,9 @@
 B batch, C input channel, K class (first_layer_kernels: output), N patch, H, W image, h, w kernel.
 """
 
-from typing import Any, final
+import copy
+from collections.abc import Callable
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,7 @@ from cnnlab.nn.contract import LabNetwork, as_bank
 from cnnlab.nn.initialisation.writing import InitialisationReport, initialise
 
 # Both would return a tuple in training, and warn about, or draw slowly, their own initialisation.
-EXTRA_ARGUMENTS: dict[str, dict[str, Any]] = {
+EXTRA_ARGUMENTS: dict[str, dict[str, bool]] = {
     "googlenet": {"aux_logits": False, "init_weights": False},
     "inception_v3": {"aux_logits": False, "init_weights": False},
 }
@@ -125,9 +127,11 @@ class _StemFound(Exception):  # noqa: N818 (no error)
 
 def find_stem(network: nn.Module) -> str:
     """The name of the first nn.Conv2d that a forward pass calls; the pass ends there."""
-    names = {module: name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+    names: dict[nn.Module, str] = {
+        module: name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)
+    }
 
-    def found(module: nn.Module, _: Any) -> None:
+    def found(module: nn.Module, _: object) -> None:
         raise _StemFound(names[module])
 
     hooks = [module.register_forward_pre_hook(found) for module in names]
@@ -154,13 +158,12 @@ def load_published(network: nn.Module, name: str, weights: str) -> None:
 
 def _with_channels(conv: nn.Conv2d, in_channels: int) -> nn.Conv2d:
     """A convolution like `conv` for other inputs: normal, filters of the same root mean square norm."""
-    new = nn.Conv2d(
-        in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation,
-        conv.groups, conv.bias is not None, conv.padding_mode,
-    )  # fmt: skip
+    new = copy.deepcopy(conv)
+    new.in_channels = in_channels
+    new.weight = nn.Parameter(conv.weight.new_empty(conv.out_channels, in_channels // conv.groups, *conv.kernel_size))
     norm = conv.weight.detach().square().sum(dim=(1, 2, 3)).mean().sqrt()
     nn.init.normal_(new.weight, std=float(norm) / new.weight[0].numel() ** 0.5)
-    if conv.bias is not None:
+    if new.bias is not None:
         nn.init.zeros_(new.bias)
     return new
 
@@ -180,8 +183,8 @@ def _stage_modules(network: nn.Module) -> list[tuple[str, nn.Module]]:
     return stages
 
 
-def _recorder(name: str, named: dict[str, Tensor]) -> Any:
-    def record(module: nn.Module, _: Any, output: Tensor) -> None:
+def _recorder(name: str, named: dict[str, Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
+    def record(module: nn.Module, _: object, output: Tensor) -> None:
         calls = sum(key == name or key.startswith(f"{name}_") for key in named)
         # A copy: the next module may work in place.
         named[name if calls == 0 else f"{name}_{calls + 1}"] = output.clone()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,8 +51,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise UsageError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
     if not isinstance(checkpoint["network"], dict) or not set(checkpoint["network"]) >= NEEDED:
         raise UsageError(f"{path} is no checkpoint of cnnlab: its 'network' lacks some of {', '.join(sorted(NEEDED))}")
-    found: Checkpoint = checkpoint
-    return found
+    return cast(Checkpoint, checkpoint)
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnlab.draw.curves import learning_curves
+from cnnlab.draw.curves import Points, learning_curves
 from cnnlab.draw.kernels import kernel_grid
 
 
@@ -17,9 +17,9 @@ def kernels_figure(snapshots: Mapping[int, Tensor]) -> Figure:
 
 def learning_curves_figure(rows: Sequence[Mapping[str, str]], test_accuracy: float | None) -> Figure:
     """Loss and accuracy by epoch, of the rows of metrics.csv."""
-    panels = {}
+    panels: dict[str, dict[str, Points]] = {}
     for quantity in ("loss", "accuracy"):
-        series = {}
+        series: dict[str, Points] = {}
         for split, name in (("train", "training"), ("val", "validation")):
             column = f"{split}/{quantity}"
             points = [(int(row["epoch"]) + 1, float(row[column])) for row in rows if column in row]

@@ -11,6 +11,11 @@ from cnnlab.runs.snapshots import write_snapshot
 from cnnlab.training.tasks.network import NetworkTask
 
 
+def is_trial(trainer: Trainer) -> bool:
+    """Whether only a batch of everything runs (`fast_dev_run`), which leaves nothing. Lightning sets it unseen."""
+    return bool(vars(trainer).get("fast_dev_run"))
+
+
 class RunCheckpoints(ModelCheckpoint):
     """`best.ckpt` by validation accuracy (the newest epoch where nothing is validated) and `last.ckpt`.
 
@@ -66,7 +71,7 @@ class RunCheckpoints(ModelCheckpoint):
         return Path(str(self.dirpath)) / "last.ckpt"
 
     def _save_last(self, trainer: Trainer) -> None:
-        if not trainer.fast_dev_run:
+        if not is_trial(trainer):
             trainer.save_checkpoint(self._last)
 
 
@@ -88,7 +93,7 @@ class KernelSnapshots(Callback):
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
         assert isinstance(pl_module, NetworkTask)
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not is_trial(trainer):
             kernels = pl_module.hooks.first_layer_kernels()
             if kernels is not None:
                 write_snapshot(self.folder, epoch, kernels)

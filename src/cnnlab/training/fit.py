@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 
+from cnnlab._choices import UsageError
+from cnnlab.data.contract import Data
 from cnnlab.training.tasks.classification import ClassificationTask
 from cnnlab.training.tasks.network import NetworkTask
 
@@ -38,7 +40,7 @@ def quiet_advice() -> None:
 
 def fit(
     task: NetworkTask,
-    data: LightningDataModule,
+    data: Data,
     trainer: Trainer,
     checkpoint: Path | None = None,
     compile_network: bool = False,
@@ -50,11 +52,17 @@ def fit(
         task.network.to(memory_format=torch.channels_last)
     if compile_network:
         task.network.compile()
-    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(task, datamodule=_module(data), ckpt_path=checkpoint, weights_only=True)
 
 
-def score(task: ClassificationTask, data: LightningDataModule, trainer: Trainer, checkpoint: Path) -> dict[str, float]:
+def score(task: ClassificationTask, data: Data, trainer: Trainer, checkpoint: Path) -> dict[str, float]:
     """Scores on the test split with the weights of `checkpoint`: `test/accuracy`, `test/loss`, `test/calibration`."""
     quiet_advice()
-    (scores,) = trainer.test(task, datamodule=data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    (scores,) = trainer.test(task, datamodule=_module(data), ckpt_path=checkpoint, weights_only=True, verbose=False)
     return dict(scores)
+
+
+def _module(data: object) -> LightningDataModule:
+    if not isinstance(data, LightningDataModule):
+        raise UsageError(f"data: {type(data).__name__} is not a LightningDataModule, as ImageData and BoundaryData are")
+    return data

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from lightning.pytorch.loggers.logger import Logger
@@ -66,7 +67,7 @@ class Recipe:
             raise UsageError(f"task: {type(network).__name__} is trained by task={fitting}")
         optimizer = self.optimizer or (SGD if classifies else Muon)
         try_out(optimizer, self.schedule, network)
-        facts: dict[str, object] = {"class_names": list(class_data(data).class_names)} if classifies else {}
+        facts: dict[str, Any] = {"class_names": list(class_data(data).class_names)} if classifies else {}
         record = {"network": about, "data": data.recipe()}
         return task(
             network=network, optimizer=optimizer, schedule=self.schedule, seed=self.seed, record=record, **facts

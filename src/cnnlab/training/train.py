@@ -25,6 +25,7 @@ from cnnlab.runs.matching import boundary_data, class_data
 from cnnlab.runs.metrics import last_epoch
 from cnnlab.runs.record import RunRecord, is_first_process, recorded
 from cnnlab.runs.run import Run
+from cnnlab.training.callbacks import is_trial
 from cnnlab.training.fit import fit, quiet_advice, score
 from cnnlab.training.recipe import Recipe, describe_for
 from cnnlab.training.tasks.classification import ClassificationTask
@@ -142,11 +143,11 @@ class Training:
             steps=trainer.global_step,
             images_per_second=metrics.get("images_per_second"),
         )
-        if self.recipe.figures and not trainer.fast_dev_run:
+        if self.recipe.figures and not is_trial(trainer):
             for name, figure in run.figures().items():
                 save_figure(figure, self.folder / "figures" / f"{name}.png")
         self.record.finish("completed", data=self.data.describe())
-        if self.recipe.report and not trainer.fast_dev_run:
+        if self.recipe.report and not is_trial(trainer):
             _report(run)
         return run
 
@@ -155,7 +156,7 @@ class Training:
         if isinstance(task, ClassificationTask):
             self.data.setup("test")
             return score(task, self.data, trainer, checkpoint)
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero or is_trial(trainer):
             return {}
         network = Run(self.folder, module=self.network).network(str(checkpoint))
         scores = benchmark(network, boundary_data(self.data), trainer.strategy.root_device, self.folder)

@@ -28,6 +28,9 @@ from cnnlab.data.images.images import Images, TensorImages
 SIDES = {"cifar10-c": 32, "mnist-c": 28}  # of the benchmark's images, in pixels
 
 
+Parameters = tuple[Any, ...]  # what `change` takes: of each corruption others
+
+
 @dataclass(frozen=True)
 class Corruption:
     """`cifar` and `mnist` are the parameters of severities 1 to 5; where one is None, the other's hold for both.
@@ -37,19 +40,21 @@ class Corruption:
     """
 
     family: str
-    change: Callable[[Tensor, tuple, float, Draws], Tensor]
-    cifar: tuple[Any, ...] | None
+    change: Callable[[Tensor, Parameters, float, Draws], Tensor]
+    cifar: tuple[Any, ...] | None  # a number or Parameters for each severity
     mnist: tuple[Any, ...] | None
     ours: str = ""
     ordered: bool = True
 
-    def at(self, severity: int, benchmark: str) -> tuple[tuple, int]:
+    def at(self, severity: int, benchmark: str) -> tuple[Parameters, int]:
         """(parameters, side in pixels of the images that they were made for)."""
         if benchmark == "cifar10-c" and self.cifar is None:
             benchmark = "mnist-c"
         elif benchmark == "mnist-c" and self.mnist is None:
             benchmark = "cifar10-c"
-        chosen = (self.cifar if benchmark == "cifar10-c" else self.mnist)[severity - 1]
+        given = self.cifar if benchmark == "cifar10-c" else self.mnist
+        assert given is not None, "a corruption is in one of the benchmarks"
+        chosen = given[severity - 1]
         return chosen if isinstance(chosen, tuple) else (chosen,), SIDES[benchmark]
 
 

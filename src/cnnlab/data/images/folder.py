@@ -6,7 +6,7 @@ and otherwise their sums, from which normalisation follows.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,8 @@ from PIL import UnidentifiedImageError
 from rich.console import Console
 from rich.progress import Progress
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.data.images.images import FolderImages, Images, TensorImages
-from cnnlab.data.images.specs import unknown
 from cnnlab.data.photographs.decode import decode
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -99,7 +98,7 @@ def read_folder(folder: Path, options: FolderOptions, like: Images | None = None
     known = classes if like is None else like.class_names
     for name in classes:
         if name not in known:
-            raise UsageError(unknown(f"class in {folder.absolute()}:", name, known))
+            check_choice(f"class in {folder.absolute()}:", name, known)
     files = [(path, known.index(name)) for name in classes for path in image_files(folder / name)]
     if not files:
         raise UsageError(f"image_folder: no images in {folder.absolute()}; looked for {' '.join(SUFFIXES)}")
@@ -145,7 +144,7 @@ def _read_all(
     return [result for result in results if isinstance(result, _Found)], broken
 
 
-def _chunks(items: list, size: int) -> Iterator[list]:
+def _chunks(items: Sequence[tuple[Path, int]], size: int) -> Iterator[Sequence[tuple[Path, int]]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
@@ -225,5 +224,6 @@ def _images(
         return FolderImages(paths, label_N, classes, shape, sum_NC, square_NC, options.threads, skipped)
     image_NCHW = torch.empty(len(found), channels, *wanted, dtype=torch.uint8)
     for n, item in enumerate(found):
+        assert item.array_HWC is not None
         image_NCHW[n] = torch.from_numpy(item.array_HWC.copy()).permute(2, 0, 1)
     return TensorImages(image_NCHW, label_N, classes, skipped)

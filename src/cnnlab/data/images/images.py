@@ -27,7 +27,8 @@ class TensorImages:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of every image."""
-        return tuple(self.image_NCHW.shape[1:])
+        _, channels, height, width = self.image_NCHW.shape
+        return channels, height, width
 
     def __len__(self) -> int:
         return len(self.label_N)
@@ -83,8 +84,8 @@ class FolderImages:
         return self.sum_NC[index_M].sum(0), self.square_NC[index_M].sum(0)
 
     def _image(self, index: int) -> Tensor:
-        channels, *size = self.shape
-        array_HWC = decode(self.paths[index], tuple(size), channels)
+        channels, height, width = self.shape
+        array_HWC = decode(self.paths[index], (height, width), channels)
         return torch.from_numpy(array_HWC.transpose(2, 0, 1).copy())  # Pillow's array can't be written to
 
 

@@ -132,8 +132,8 @@ class StreamingLoader(LabelledLoader):
     def __init__(self, images: Images, order: BatchOrder, finish: Finish, device: torch.device, workers: int) -> None:
         super().__init__(order, finish, device)
         self._batches: list[list[int]] = []
-        self._loader = DataLoader(
-            images,
+        self._loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+            images,  # type: ignore[arg-type]  # a map-style dataset, as torch's Dataset has it, without its base class
             batch_sampler=self._batches,  # filled in anew for each pass, in this process
             num_workers=workers,
             persistent_workers=workers > 0,

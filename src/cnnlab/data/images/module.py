@@ -68,7 +68,8 @@ class ImageData(LightningDataModule):
         check_set(name if source is None else OWN, root, flip)
         check_choices(in_memory, on_broken)
         check_counts(batch_size, eval_batch_size, workers)
-        self.name, self.seed = name, seed
+        self.name: str = name
+        self.seed = seed
         self._root = Path(root or ".").expanduser()
         self._batch_size, self._eval_batch_size = batch_size, eval_batch_size
         self._validation, self._train_size = validation, train_size
@@ -80,7 +81,7 @@ class ImageData(LightningDataModule):
         self._sets: dict[str, tuple[Images, Tensor]] = {}  # split -> images at rest and which of them
         self._own = source
         self._source: ImageData | None = None
-        self._placed_once: dict[int, tuple[Images, Images]] = {}  # for those who share: where it was, where it is
+        self._placed_once: dict[int, tuple[Images, TensorImages]] = {}  # for those who share: where it was, where it is
 
     def share(self, source: "ImageData") -> "ImageData":
         """Read nothing: use what `source` read of the same set, with splits and order from a seed of one's own."""
@@ -262,9 +263,9 @@ class ImageData(LightningDataModule):
         order = BatchOrder(index_N, batch_size, self.seed, training, rank, world_size)
         augmentation = self._augmentation if training and self._augmentation.is_on else None
         finish = Finish(self._mean_C, self._std_C, augmentation, order)
-        if not self._rests_in_memory(images):
-            return StreamingLoader(images, order, finish, device, self._workers)
-        return InMemoryLoader(self._placed(images, device), order, finish, device)
+        if isinstance(images, TensorImages) and self._rests_in_memory(images):
+            return InMemoryLoader(self._placed(images, device), order, finish, device)
+        return StreamingLoader(images, order, finish, device, self._workers)
 
     def _rests_in_memory(self, images: Images) -> bool:
         return isinstance(images, TensorImages) and self._in_memory is not False

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from cnnlab._choices import UsageError
-from cnnlab.data.images.specs import spec_of, unknown
+from cnnlab._choices import UsageError, check_choice
+from cnnlab.data.images.specs import spec_of
 
 
 def check_set(name: str, root: str | None, flip: bool) -> None:
@@ -15,9 +15,8 @@ def check_set(name: str, root: str | None, flip: bool) -> None:
 
 def check_choices(in_memory: bool | str, on_broken: str) -> None:
     if in_memory not in ("auto", True, False):
-        raise UsageError(unknown("data.in_memory", in_memory, ("auto", "true", "false")))
-    if on_broken not in ("error", "skip"):
-        raise UsageError(unknown("data.on_broken", on_broken, ("error", "skip")))
+        check_choice("data.in_memory", in_memory, ("auto", "true", "false"))
+    check_choice("data.on_broken", on_broken, ("error", "skip"))
 
 
 def check_counts(batch_size: int, eval_batch_size: int, workers: int | None) -> None:

@@ -1,7 +1,7 @@
 """Images of one's own: any map-style dataset of (image, label). N images, C channel, H, W image."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -82,12 +82,15 @@ def source_of(factory: str, trust: Collection[str]) -> ImageSource:
     may return None for one that there is not), else once, for the training images."""
     make = trusted_factory(factory, trust)
     if not taken(make, {"split": ""}):
-        return ImageSource(_dataset(make, factory), factory=factory)
-    train, val, test = (_dataset(make, factory, split=split) for split in SPLITS)
+        val = test = None
+        train = _dataset(make, factory)
+    else:
+        train, val, test = (_dataset(make, factory, split=split) for split in SPLITS)
+    assert train is not None
     return ImageSource(train, val, test, factory=factory)
 
 
-def _dataset(make: Callable[..., object], factory: str, **split: str) -> MapDataset:
+def _dataset(make: Callable[..., object], factory: str, **split: str) -> MapDataset | None:
     dataset = make(**split)
     if dataset is None and split.get("split") in ("val", "test"):
         return None
@@ -96,7 +99,7 @@ def _dataset(make: Callable[..., object], factory: str, **split: str) -> MapData
             f"{factory} makes {type(dataset).__name__}; data are a map-style dataset: it has a length, and dataset[0] "
             "is (image, label)"
         )
-    return dataset
+    return cast(MapDataset, dataset)
 
 
 def _pair(sample: object, where: str) -> tuple[Tensor, int]:

@@ -4,9 +4,8 @@ Normalisation is not in the table: it is measured on the training images when a 
 """
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import check_choice
 
 
 @dataclass(frozen=True)
@@ -55,20 +54,7 @@ def spec_of(name: str) -> DataSpec:
     (1, 28, 28)
     >>> spec_of("mnits")
     Traceback (most recent call last):
-    cnnlab.UsageError: unknown data set 'mnits'; did you mean 'mnist'? known: digits, mnist, ...
+    cnnlab.UsageError: unknown data set 'mnits' (did you mean 'mnist'?); valid: digits, mnist, ...
     """
-    if name in SPECS:
-        return SPECS[name]
-    raise UsageError(unknown("data set", name, SPECS))
-
-
-def unknown(what: str, given: object, known: object) -> str:
-    """One sentence: what was given, the nearest valid name if one is near, and all valid names.
-
-    >>> unknown("data.on_broken", "skp", ("error", "skip"))
-    "unknown data.on_broken 'skp'; did you mean 'skip'? known: error, skip"
-    """
-    names = [str(name) for name in known]
-    near = get_close_matches(str(given), names, n=1)
-    hint = f" did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {given!r};{hint} known: {', '.join(names)}"
+    check_choice("data set", name, SPECS)
+    return SPECS[name]

@@ -75,7 +75,8 @@ def _varied(
     if fill == "flips":
         return _distinct(base, _spread(bank, mix, -fitted_K1hw, "negated"), signed=True)
     if fill == "scales":
-        larger = _scaled(bank, tuple(fitted_K1hw.shape[-2:]))
+        height, width = fitted_K1hw.shape[-2:]
+        larger = _scaled(bank, (height, width))
         return base + [c for change, scaled in larger for c in _spread(bank, mix, scaled, change)]
     if fill == "orientations":
         fewest = -(-outputs // len(base))

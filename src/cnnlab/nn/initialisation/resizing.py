@@ -69,7 +69,8 @@ def _grid(h: int, w: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Coordinates (y, x) of the taps in pixels, 0 at the middle of the kernel."""
     y = torch.arange(h, dtype=like.dtype) - (h - 1) / 2
     x = torch.arange(w, dtype=like.dtype) - (w - 1) / 2
-    return torch.meshgrid(y, x, indexing="ij")
+    y_hw, x_hw = torch.meshgrid(y, x, indexing="ij")
+    return y_hw, x_hw
 
 
 def _moments(kernel_K1hw: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,8 +92,8 @@ def _moments(kernel_K1hw: Tensor) -> tuple[Tensor, Tensor]:
 
 def _dc_share(kernel_K1hw: Tensor) -> Tensor:
     """(K, 1, 1, 1): the sum of the taps over the sum of their sizes, 0 for a derivative, 1 for a blur."""
-    taps = {"dim": (1, 2, 3), "keepdim": True}
-    return kernel_K1hw.sum(**taps) / kernel_K1hw.abs().sum(**taps).clamp_min(TINY)
+    taps = (1, 2, 3)
+    return kernel_K1hw.sum(taps, keepdim=True) / kernel_K1hw.abs().sum(taps, keepdim=True).clamp_min(TINY)
 
 
 def _keep_law(before_K1hw: Tensor, after_K1nm: Tensor) -> Tensor:

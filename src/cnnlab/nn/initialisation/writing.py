@@ -100,10 +100,11 @@ def _plan_groups(
         check_choice(what, given[what], valid)
     in_channels, outputs = conv.in_channels // conv.groups, conv.out_channels // conv.groups
     mix = channel_mix(given["channels"], in_channels)
-    chosen, left_out = candidates(bank, mix, given["fit"], conv.kernel_size, given["fill"], given["surplus"], outputs)
+    height, width = conv.kernel_size
+    chosen, left_out = candidates(bank, mix, given["fit"], (height, width), given["fill"], given["surplus"], outputs)
     missing = outputs - len(chosen)
     plans = [
-        chosen + [random_candidate(in_channels, conv.kernel_size, generator) for _ in range(missing)]
+        chosen + [random_candidate(in_channels, (height, width), generator) for _ in range(missing)]
         for _ in range(conv.groups)
     ]
     return plans, left_out

@@ -1,6 +1,6 @@
 """A boundary detector in training. B batch, C channel, S side output, H, W image, h, w side output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ def boundary_loss(logits_BShw: Tensor, share_B1HW: Tensor, balance: float) -> Te
     return entropy_BShw.sum() / total
 
 
-def shrunk(share_B1HW: Tensor, size: tuple[int, int]) -> Tensor:
+def shrunk(share_B1HW: Tensor, size: Sequence[int]) -> Tensor:
     """(B, 1, h, w): the largest value of each block, the last ones cut off by the border."""
     if share_B1HW.shape[-2:] == tuple(size):
         return share_B1HW
@@ -44,7 +44,8 @@ def shrunk(share_B1HW: Tensor, size: tuple[int, int]) -> Tensor:
 class BoundaryTask(NetworkTask):
     """`boundary_loss` on every side output of the network, the fused one among them; see `NetworkTask`.
 
-    `network` has `side_logits(image_BCHW) -> (B, S, h, w)`. balance: between no balance of the classes, 0, and full, 1.
+    A network's `side_logits(image_BCHW) -> (B, S, h, w)` are its side outputs; without, its logits are the only one.
+    balance: between no balance of the classes, 0, and full, 1.
     Nothing is chosen by the loss on photographs held out: it is logged, no more.
     """
 
@@ -65,7 +66,8 @@ class BoundaryTask(NetworkTask):
     def measure(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The loss alone."""
         image_BCHW, share_B1HW = batch
-        return boundary_loss(self.network.side_logits(image_BCHW), share_B1HW, self.balance), []
+        side_logits = getattr(self.network, "side_logits", self.network)
+        return boundary_loss(side_logits(image_BCHW), share_B1HW, self.balance), []
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         loss, _ = self.measure(batch)

@@ -6,13 +6,15 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from cnnlab.nn.contract import Hooks, hooks_of
 
-MakeOptimizer = Callable[[list[dict[str, Any]]], Optimizer]  # of parameter groups
+ParameterGroup = dict[str, Any]  # as torch.optim has them
+MakeOptimizer = Callable[[list[ParameterGroup]], Optimizer]
 MakeSchedule = Callable[[Optimizer, int], LRScheduler]  # of the optimizer and the number of steps
 
 
@@ -39,6 +41,8 @@ class NetworkTask(LightningModule):
     """
 
     hooks: Hooks
+    _recent: Tensor
+    _epoch: Tensor
     MEASURED: tuple[str, ...] = ("loss",)  # the means that are logged, the loss first
 
     def __init__(
@@ -67,10 +71,10 @@ class NetworkTask(LightningModule):
     def forward(self, image_BCHW: Tensor) -> Tensor:
         return self.network(image_BCHW)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         parameters = list(self.network.parameters())
         decayed = [p for p in parameters if p.ndim > 1]
-        groups = [
+        groups: list[ParameterGroup] = [
             {"params": decayed},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
@@ -94,8 +98,8 @@ class NetworkTask(LightningModule):
         penalty = self.hooks.penalty()
         return loss if penalty is None else loss + penalty
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
-        if (batch_index + 1) % self.trainer.log_every_n_steps == 0:
+    def on_train_batch_end(self, outputs: object, batch: object, batch_index: int) -> None:
+        if (batch_index + 1) % vars(self.trainer)["log_every_n_steps"] == 0:  # set unseen
             row = {f"step/{name}": value for name, value in self._read_recent().items()}
             row |= {"step/lr": self._learning_rate(), "epoch": self.current_epoch}
             for logger in self.loggers:
@@ -124,7 +128,9 @@ class NetworkTask(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._read_recent()
-        *sums, images = self.all_gather(self._epoch).reshape(-1, len(self._epoch)).sum(0).tolist()
+        gathered = self.all_gather(self._epoch)
+        assert isinstance(gathered, Tensor)
+        *sums, images = gathered.reshape(-1, len(self._epoch)).sum(0).tolist()
         seconds = self._trained or time.perf_counter() - self._started
         row = {f"train/{name}": value for name, value in self._means(sums, images).items()}
         self.log_dict(row | {"images_per_second": images / seconds}, rank_zero_only=True)
