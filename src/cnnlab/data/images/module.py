@@ -191,7 +191,7 @@ class ImageData(LightningDataModule):
     def normalise_like(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Use these, per channel in [0, 1], instead of the measured ones: those that a network was trained with."""
         assert len(mean) == len(std) == self.in_channels, "one mean and one std a channel"
-        self._mean_C, self._std_C = torch.tensor(mean).double(), torch.tensor(std).double()
+        self._mean_C, self._std_C = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
 
     def recipe(self) -> dict[str, object] | None:
         """See `Data`."""
