@@ -17,55 +17,46 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import rivals
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 from rich.progress import track
 from tables import console, print_machine, print_rounds
 from torch import nn
 
-from cnnlab.cli.assemble import build_data, build_network, build_task, build_trainer
-from cnnlab.cli.folders import Folders, config_folder, register_resolvers
-from cnnlab.training.fit import fit, quiet_advice, score
+from cnnlab import ImageData, Recipe, Run, SmallCNN, evaluate, train
+from cnnlab.training.fit import quiet_advice
+from cnnlab.training.recipe import SGD
 
+RECIPE_EPOCHS, RECIPE_RATE = 3, 0.3  # of configs/recipe/mnist.yaml
 EPOCHS = 2  # of which the second is timed: the first warms up
 GOAL = 0.99
 
 
-def configuration(root: Path, *overrides: str) -> DictConfig:
-    register_resolvers(Folders())
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("train", ["data=mnist", f"data.root={root}", "trainer=cpu", *overrides])
+def mnist(root: Path, seed: int = 0) -> ImageData:
+    data = ImageData("mnist", str(root), seed=seed)
+    data.setup("fit")
+    return data
 
 
-def cnnlab_fit(config: DictConfig, network: nn.Module, data: Any, folder: Path) -> tuple[list[float], Any, Any]:
-    """cnnlab's fit as train.py runs it: metrics, checkpoints and snapshots on."""
-    about = {"class_names": list(data.class_names)}
-    task = build_task(config, network, about)
-    trainer = build_trainer(config, folder, validated=True, resumed_step=None)
+def cnnlab_fit(network: nn.Module, data: ImageData, folder: Path, epochs: int, **values: object) -> list[float]:
+    """cnnlab's training as train.py runs it, metrics, checkpoints and snapshots on; seconds of each epoch."""
     clock = rivals.EpochClock()
-    trainer.callbacks.insert(0, clock)
-    fit(task, data, trainer, channels_last=True)
-    return clock.seconds(), task, trainer
+    quiet = {"figures": False, "report": False, "trainer": {"accelerator": "cpu"}, "callbacks": [clock]}
+    with (folder / "output.txt").open("w") as output, redirect_stdout(output):
+        train(network, data, Recipe(epochs=epochs, **{"test": False, **quiet, **values}), folder)
+    return clock.seconds()
 
 
-def with_snapshots(network: nn.Sequential) -> nn.Sequential:
-    """Networks of cnnlab tell their first layer's kernels; these are made to."""
-    first = next(layer for layer in network if hasattr(layer, "weight"))
-    network.first_layer_kernels = lambda: first.weight.detach().reshape(len(first.weight), 1, -1, 1)
-    return network
-
-
-def ways(config: DictConfig, data: Any, make: Callable[[], nn.Module], scratch: Path) -> dict[str, Callable]:
+def ways(data: ImageData, make: Callable[[], nn.Module], scratch: Path) -> dict[str, Callable]:
     loaders = data.train_dataloader, data.val_dataloader
     return {
         "bare loop, tensors in memory": lambda: rivals.bare_loop(make(), *(loader() for loader in loaders), EPOCHS),
-        "cnnlab": lambda: cnnlab_fit(config, with_snapshots(make()), data, Path(tempfile.mkdtemp(dir=scratch)))[0],
+        "cnnlab": lambda: cnnlab_fit(make(), data, Path(tempfile.mkdtemp(dir=scratch)), EPOCHS),
     }
 
 
@@ -79,9 +70,8 @@ def take_turns(title: str, runs: dict[str, Callable], rounds: int, steps: int) -
 
 
 def epoch(root: Path, rounds: int, scratch: Path, make: Callable = rivals.conv_8_16_32, others: bool = True) -> None:
-    config = configuration(root, f"trainer.max_epochs={EPOCHS}", "optimizer.lr=0.1")
-    data = build_data(config.data)
-    runs = ways(config, data, make, scratch)
+    data = mnist(root)
+    runs = ways(data, make, scratch)
     if others:
         indices = [data._sets[split][1].tolist() for split in ("train", "validation")]
         for workers in (0, 2):
@@ -101,14 +91,14 @@ def accuracy(root: Path, rounds: int, scratch: Path) -> None:
     """Our fit has a fixed length, the default recipe's; theirs stops after the first epoch that reaches the goal."""
     ours, theirs = [], []
     for seed in track(range(min(rounds, 3)), description="seconds to 99.0 %"):
-        config = configuration(root, f"seed={seed}")
-        data = build_data(config.data)
-        network, _ = build_network(config.model, data, seed)
+        data = mnist(root, seed)
+        torch.manual_seed(seed)
+        network = SmallCNN(in_channels=1, num_classes=10, image_size=data.image_size)
         folder = Path(tempfile.mkdtemp(dir=scratch))
         start = time.perf_counter()
-        _, task, trainer = cnnlab_fit(config, network, data, folder)
+        cnnlab_fit(network, data, folder, RECIPE_EPOCHS, seed=seed, optimizer=partial(SGD, lr=RECIPE_RATE))
         seconds = time.perf_counter() - start
-        reached = score(task, data, trainer, folder / "checkpoints" / "best.ckpt")["test/accuracy"]
+        reached = evaluate(Run.open(folder)).metrics["test/accuracy"]
         ours.append((seconds, reached))
         theirs.append(rivals.classic_seconds_to(GOAL, root, seed, most_epochs=14))
         console.print(f"seed {seed}: cnnlab {ours[-1]}, classic {theirs[-1]}")

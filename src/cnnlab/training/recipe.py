@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.loggers.logger import Logger
 from torch import nn
 
@@ -36,7 +37,7 @@ class Recipe:
     figures, report: draw them into the folder at the end.
     compile: torch.compile the network. channels_last: memory layout of images, faster on most machines.
     trainer: further arguments of lightning.pytorch.Trainer, such as {"accelerator": "cpu", "precision": "bf16-mixed"}.
-    loggers: written to beside metrics.csv.
+    loggers: written to beside metrics.csv. callbacks: Lightning's, called before those of the run folder.
 
     >>> Recipe(epochs=5, optimizer=partial(torch.optim.AdamW, lr=1e-3)).epochs
     5
@@ -55,6 +56,7 @@ class Recipe:
     channels_last: bool = True
     trainer: Mapping[str, object] = field(default_factory=dict)
     loggers: Sequence[Logger] = ()
+    callbacks: Sequence[Callback] = ()
 
     def task_for(self, network: nn.Module, data: Data, about: NetworkRecord) -> NetworkTask:
         """The network in training. Raises UsageError for a task that the data are not made for, and for values that the

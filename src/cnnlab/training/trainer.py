@@ -34,7 +34,7 @@ def make_trainer(recipe: Recipe, folder: Path, validated: bool, resumed_step: in
     check_trainer(arguments, recipe.compile)
     screen = Console().is_terminal
     loggers: list[Logger] = [MetricsCsv(folder / "metrics.csv", resumed_step)]
-    callbacks: list[Callback] = [KernelSnapshots(folder / KERNELS)]
+    callbacks: list[Callback] = [*recipe.callbacks, KernelSnapshots(folder / KERNELS)]
     if screen:
         callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
     else:
