@@ -1,6 +1,6 @@
 """The Berkeley boundary benchmark: `python scripts/benchmark_edges.py detector=NAME`. All options: `--help`."""
 
-from cnnlab.cli.entry import benchmark_edges
+from cnnlab.cli.entry import main
 
 if __name__ == "__main__":
-    benchmark_edges()
+    main("benchmark_edges")

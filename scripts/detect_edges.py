@@ -1,6 +1,6 @@
 """Edges of photographs: `python scripts/detect_edges.py input=PHOTO_OR_FOLDER`. All options: `--help`."""
 
-from cnnlab.cli.entry import detect_edges
+from cnnlab.cli.entry import main
 
 if __name__ == "__main__":
-    detect_edges()
+    main("detect_edges")

@@ -1,6 +1,6 @@
 """Test a checkpoint: `python scripts/evaluate.py run=FOLDER`. All options: `--help`."""
 
-from cnnlab.cli.entry import evaluate
+from cnnlab.cli.entry import main
 
 if __name__ == "__main__":
-    evaluate()
+    main("evaluate")

@@ -1,6 +1,6 @@
 """What every layer sees: `python scripts/receptive_fields.py model=edge_init`. All options: `--help`."""
 
-from cnnlab.cli.entry import receptive_fields
+from cnnlab.cli.entry import main
 
 if __name__ == "__main__":
-    receptive_fields()
+    main("receptive_fields")

@@ -1,6 +1,6 @@
 """The lecture, executable: `python scripts/tour.py`, a page with every figure computed. All options: `--help`."""
 
-from cnnlab.cli.entry import tour
+from cnnlab.cli.entry import main
 
 if __name__ == "__main__":
-    tour()
+    main("tour")

@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.cli.assemble import build, build_data, build_network, build_task, build_trainer
-from cnnlab.cli.check import check, check_class
+from cnnlab.cli.check import check
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
+from cnnlab.cli.targets import check_class
 from cnnlab.studies.spec import read_study
 from cnnlab.studies.starts import start_filters
 

@@ -45,7 +45,7 @@ def test_a_sweep_runs_with_a_launcher(outside: Callable, name: str) -> None:
     assert outcome.status == 1, outcome.err
     assert "Traceback" not in outcome.err
     assert outcome.folder == Path("sweep")
-    assert "job 1: ValueError: sobel: size=99 is not valid" in outcome.out
+    assert "job 1: UsageError: sobel: size=99 is not valid" in outcome.out
     jobs = [Path("sweep") / job["folder"] for job in json.loads(Path("sweep/sweep.json").read_text())["jobs"]]
     content = [json.loads((job / "summary.json").read_text()) for job in jobs]
     assert [one["status"] for one in content] == ["completed", "failed"]

@@ -31,15 +31,15 @@ MISTAKES = [
     ("seed", ["can't read 'seed'", "NAME=VALUE"]),
     ("seed=${nope}", ["'nope' not found"]),
     # types
-    ("trainer.max_epochs=three", ["trainer.max_epochs=three", "a whole number or null"]),
-    ("model.widths=abc", ["model.widths=abc", "a list, each a whole number"]),
+    ("trainer.max_epochs=three", ["trainer.max_epochs=three", "an integer or null"]),
+    ("model.widths=abc", ["model.widths=abc", "a list, each an integer"]),
     ("model.widths=[]", ["widths", "at least one", "[]"]),
-    ("model.widths=[8,1.5]", ["model.widths=[8, 1.5]", "each a whole number"]),
+    ("model.widths=[8,1.5]", ["model.widths=[8, 1.5]", "each an integer"]),
     ("model.stem_norm=yes_please", ["model.stem_norm=yes_please", "true or false"]),
     ("optimizer.lr=fast", ["optimizer.lr=fast", "a number"]),
     ("figures=some", ["figures=some", "true or false"]),
     ("seed=-1", ["seed", "0 to 2^32 - 1", "-1"]),
-    ("seed=1.5", ["seed", "whole number", "1.5"]),
+    ("seed=1.5", ["seed", "an integer", "1.5"]),
     ("data.batch_size=0", ["data.batch_size=0", "at least 1"]),
     # values
     ("optimizer.lr=-1", ["optimizer", "learning rate", "-1"]),
@@ -129,7 +129,7 @@ def test_debug_shows_where_a_mistake_was_found(here: Callable, monkeypatch: pyte
     outcome = here("seed=-1")
     assert outcome.status == 2
     assert "Traceback" in outcome.err
-    assert "_check_seed" in outcome.err
+    assert "_check_ranges" in outcome.err
 
 
 @pytest.mark.parametrize("when", ["building", "training", "drawing"])

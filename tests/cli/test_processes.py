@@ -46,7 +46,8 @@ def test_an_answer_that_needs_no_torch_imports_none(outside: Callable, name: str
     Path("lib").mkdir()
     Path("lib/sitecustomize.py").write_text(REPORTER)
     completion = {"COMP_LINE": "train.py model=edge_", "COMP_POINT": "20", "COMP_CWORD": "1"}
-    outcome = outside(*arguments, environment={"PYTHONPATH": str(Path("lib").absolute()), **completion})
+    path = os.pathsep.join([str(Path("lib").absolute()), os.environ.get("PYTHONPATH", "")])
+    outcome = outside(*arguments, environment={"PYTHONPATH": path, **completion})
     assert outcome.status == status
     assert outcome.err.splitlines()[-1] == "imported:"
     if name == "tab completion":

@@ -103,7 +103,8 @@ def test_a_mistake_ends_with_one_message_and_leaves_nothing(here: Callable, name
 def test_a_search_without_optuna_is_answered_with_the_line_that_installs_it(
     here: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("optuna", "cnnlab.cli.programs.search"))]:
+    ours = ("cnnlab.cli.search", "cnnlab.cli.programs.search")
+    for name in [name for name in sys.modules if name.startswith(("optuna", *ours))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "optuna", None)
     outcome = here("+search=learning_rate", program="search")

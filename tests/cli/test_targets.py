@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.cli.check import check_class, check_target
+from cnnlab.cli.targets import check_class, check_target
 
 TRAP = """
 from pathlib import Path

@@ -38,4 +38,4 @@ def test_what_is_wanted_is_said_in_words() -> None:
     assert in_words(Union[int, float, None]) == "a number or null"  # noqa: UP007
     assert in_words(Literal["a", "b"] | None) == "a or b or null"
     assert in_words(tuple[float, float]) == "a list of 2"
-    assert in_words(int | Sequence[int]) == "a whole number or a list, each a whole number"
+    assert in_words(int | Sequence[int]) == "an integer or a list, each an integer"

@@ -1,43 +1,45 @@
-"""The programs by name: what scripts/*.py and the installed commands call."""
+"""The programs by name, with a line each: what scripts/*.py, the installed commands and `python -m cnnlab` call."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
 
 from cnnlab.cli.launch import launch
 
-
-def train() -> None:
-    launch(job="cnnlab.cli.programs.train", config_name="train")
-
-
-def evaluate() -> None:
-    launch(job="cnnlab.cli.programs.evaluate", config_name="evaluate")
-
-
-def receptive_fields() -> None:
-    launch(job="cnnlab.cli.programs.receptive_fields", config_name="receptive_fields")
-
-
-def report() -> None:
-    launch(job="cnnlab.cli.programs.report", config_name="report")
+PROGRAMS = {
+    "train": "train a network",
+    "evaluate": "test a checkpoint",
+    "search": "search for values that are best on the validation images",
+    "study": "compare first layers over paired seeds",
+    "report": "make the HTML page of a run, or of several",
+    "kernels": "what the kernels of a layer are like, and what they respond to",
+    "receptive_fields": "the receptive field of every layer of a network",
+    "detect_edges": "edges of photographs",
+    "benchmark_edges": "the Berkeley boundary benchmark",
+    "tour": "the lecture, executable: a page of computed figures",
+}
 
 
-def kernels() -> None:
-    launch(job="cnnlab.cli.programs.kernels", config_name="kernels")
+def main(program: str) -> NoReturn:
+    """Run a program with the options of the command line, and end."""
+    launch(program, sys.argv[1:])
 
 
-def detect_edges() -> None:
-    launch(job="cnnlab.cli.programs.detect_edges", config_name="detect_edges")
+def __getattr__(name: str) -> Callable[[], NoReturn]:
+    """`cnnlab.cli.entry:train`, which is what an installed command calls."""
+    if name not in PROGRAMS:
+        raise AttributeError(name)
+    return partial(main, name)
 
 
-def benchmark_edges() -> None:
-    launch(job="cnnlab.cli.programs.benchmark_edges", config_name="benchmark_edges")
-
-
-def study() -> None:
-    launch(job="cnnlab.cli.programs.study", config_name="study")
-
-
-def tour() -> None:
-    launch(job="cnnlab.cli.programs.tour", config_name="tour")
-
-
-def search() -> None:
-    launch(job="cnnlab.cli.programs.search", config_name="search")
+def command() -> NoReturn:
+    """`python -m cnnlab PROGRAM OPTION=VALUE ...`. Without a program: those that there are."""
+    program, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
+    if program not in ("--help", "-h"):
+        launch(*(("train", ["--version"]) if program == "--version" else (program.replace("-", "_"), arguments)))
+    print("python -m cnnlab PROGRAM OPTION=VALUE ...\n")
+    for name, line in PROGRAMS.items():
+        print(f"  {name:16}  {line}")
+    print("\nThe options of a program: python -m cnnlab PROGRAM --help. Versions: python -m cnnlab --version")
+    sys.exit(0)

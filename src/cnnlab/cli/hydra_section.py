@@ -7,25 +7,17 @@ has composed a configuration, and writes into the folder of the job before the j
 import argparse
 import importlib.util
 from pathlib import Path
-from typing import Any
 
-import hydra._internal.hydra
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import get_args_parser
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab._choices import UsageError
-from cnnlab.cli.check import ALLOWED, check_targets
-from cnnlab.cli.folders import Folders, register_resolvers
-
-HYDRA_ALLOWED = (*ALLOWED, "hydra._internal.core_plugins.", "hydra_plugins.")
+from cnnlab.cli.folders import Folders
+from cnnlab.cli.targets import ALLOWED, check_targets
 
 
-def check_flags(arguments: list[str]) -> argparse.Namespace:
-    """The parsed command line. Raises ValueError for flags of Hydra that run what they are given."""
-    flags = get_args_parser().parse_args(arguments)
+def check_flags(flags: argparse.Namespace) -> None:
+    """Raises UsageError for flags of Hydra that run what they are given, and for some that don't go together."""
     if flags.experimental_rerun is not None:
         raise UsageError("--experimental-rerun is refused: it unpickles a file. To go on with a run: resume=FOLDER")
     if flags.config_path is not None:
@@ -35,55 +27,39 @@ def check_flags(arguments: list[str]) -> argparse.Namespace:
         texts += [file.read_text(errors="replace") for file in Path(flags.config_dir).rglob("*.yaml")]
     if any("pkg://" in text for text in texts):
         raise UsageError("pkg:// is refused: it imports a package. Configurations are found with --config-dir FOLDER")
-    return flags
+    if sum(map(bool, (flags.run, flags.cfg, flags.multirun, flags.shell_completion, flags.info))) > 1:
+        raise UsageError("one of --run, --multirun, --cfg, --info and --shell-completion at a time")
+    if flags.resolve and not (flags.cfg or flags.help):
+        raise UsageError("--resolve goes with --cfg or --help")
 
 
-class CheckedLoader(ConfigLoaderImpl):
-    """Checks every configuration that Hydra composes before Hydra uses it. Travels to the processes of a launcher."""
-
-    folders = Folders()
-    first_process = True
-
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-        config = super().load_configuration(*args, **kwargs)
-        section = OmegaConf.to_container(config.hydra, resolve=False)
-        check_targets(section, HYDRA_ALLOWED)
-        check_installed(section.get("launcher"))
-        for name in ("hydra_logging", "job_logging"):
-            _check_logging(section.get(name))
-        if self.first_process:
-            kind = "sweep" if kwargs.get("run_mode") is RunMode.MULTIRUN else "run"
-            _check_folder(config, kind, self.folders)
-        return config
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        register_resolvers(Folders())  # unpickled in another process, which knows none of ours
-        self.__dict__.update(state)
+def check_section(config: DictConfig, inside: str) -> None:
+    """Raises UsageError for what Hydra's own section may not name. `inside`: where Hydra's own plugins are."""
+    section = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(section, dict)
+    check_targets(section, (*ALLOWED, inside, "hydra_plugins."))
+    check_installed(section.get("launcher"))
+    for name in ("hydra_logging", "job_logging"):
+        _check_logging(section.get(name))
 
 
-def watch(folders: Folders, first_process: bool) -> None:
-    """From now on every configuration that Hydra composes is checked before Hydra uses it."""
-    CheckedLoader.folders, CheckedLoader.first_process = folders, first_process
-    hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader
-
-
-def check_installed(launcher: Any) -> None:
-    """Raises ValueError, with the line that installs it, for a launcher whose package isn't there."""
+def check_installed(launcher: object) -> None:
+    """Raises UsageError, with the line that installs it, for a launcher whose package isn't there."""
     target = launcher.get("_target_") if isinstance(launcher, dict) else None
     parts = str(target).split(".")
     if parts[0] != "hydra_plugins" or len(parts) < 2:
         return
     try:
-        found = importlib.util.find_spec(".".join(parts[:2]))
+        installed = importlib.util.find_spec(".".join(parts[:2])) is not None
     except ModuleNotFoundError:
-        found = None
-    if found is None:
+        installed = False
+    if not installed:
         extra = parts[1].removeprefix("hydra_").removesuffix("_launcher")
         raise UsageError(f"hydra/launcher: {parts[1]} is not installed; it comes with: pip install 'cnnlab[{extra}]'")
 
 
-def _check_logging(node: Any) -> None:
-    """Raises ValueError for a logging configuration that names a class or function outside of `logging`."""
+def _check_logging(node: object) -> None:
+    """Raises UsageError for a logging configuration that names a class or function outside of `logging`."""
     if isinstance(node, dict):
         for key, value in node.items():
             named = key in ("class", "()", "factory") and not str(value).startswith("logging.")
@@ -95,10 +71,12 @@ def _check_logging(node: Any) -> None:
             _check_logging(value)
 
 
-def _check_folder(config: DictConfig, kind: str, folders: Folders) -> None:
-    """Raises ValueError if hydra.run.dir or hydra.sweep.dir names a folder that holds a run, which would be lost."""
+def check_folder(config: DictConfig, kind: str, folders: Folders) -> None:
+    """Raises UsageError if hydra.run.dir or hydra.sweep.dir names a folder that holds a run, which would be lost."""
     node = config.hydra[kind]
-    if "${new_folder:" in str(OmegaConf.to_container(node, resolve=False)["dir"]):
+    raw = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(raw, dict)
+    if "${new_folder:" in str(raw["dir"]):
         return  # a new one for every run
     try:
         folder = Path(str(node.dir))

@@ -4,7 +4,6 @@ The processes are forked from a server that has imported torch and never touched
 milliseconds. Where there is no such server (Windows), each one starts anew.
 """
 
-import importlib
 import multiprocessing
 import os
 import signal
@@ -13,8 +12,10 @@ import threading
 import time
 import traceback
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NoReturn
+from types import FrameType
+from typing import NoReturn, TypedDict
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -22,7 +23,7 @@ from omegaconf import DictConfig
 from cnnlab._files import held
 from cnnlab.cli.check import check
 from cnnlab.cli.configs import read_config, save_config
-from cnnlab.cli.messages import MISTAKES, explain
+from cnnlab.cli.messages import explain, is_mistake
 from cnnlab.runs.folder import CONFIG
 from cnnlab.runs.record import read_summary, record_end, record_killed
 
@@ -31,8 +32,16 @@ PRELOADED = ("cnnlab.cli.programs.train", "cnnlab.data.images.module", "cnnlab.n
 PATIENCE = 60.0  # seconds that an interrupted job has to write its checkpoint
 
 
-def run_apart(job: str, config: DictConfig, folder: Path) -> tuple[int, str]:
-    """Run the training `job` in `folder`, from the start or from where it stopped, in a process of its own.
+class Command(TypedDict):
+    """What a process is: its command line, by which it can be repeated alone, its folder and environment."""
+
+    argv: list[str]
+    cwd: str
+    environment: dict[str, str]
+
+
+def run_apart(config: DictConfig, folder: Path) -> tuple[int, str]:
+    """Train in `folder`, from the start or from where it stopped, in a process of its own.
 
     Returns its status and, if that isn't 0, what went wrong. A completed run is left as it is; one that still runs
     elsewhere, left over from a sweep that was killed, is waited for.
@@ -43,14 +52,14 @@ def run_apart(job: str, config: DictConfig, folder: Path) -> tuple[int, str]:
     again = (folder / CONFIG).is_file()
     if again:
         config = read_config(folder)
-        check(config, job)
+        check(config, "train")
     else:
         save_config(config, folder)  # from here on the run can be resumed, however it ends
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
         context.set_forkserver_preload(list(PRELOADED))
-    told, tell = context.Pipe(duplex=False)
-    process = context.Process(target=_run_here, args=(tell, _command(folder, again), job, config, folder, again))
+    outcome, tell = context.Pipe(duplex=False)
+    process = context.Process(target=_run_here, args=(tell, _command(folder, again), config, folder, again))
     process.start()
     tell.close()
     try:
@@ -61,12 +70,12 @@ def run_apart(job: str, config: DictConfig, folder: Path) -> tuple[int, str]:
             record_killed(folder, "interrupted", "killed while it was interrupted")
         raise
     process.join()
-    return _outcome(folder, told, process.exitcode)
+    return _outcome(folder, outcome, process.exitcode)
 
 
-def _outcome(folder: Path, told: Connection, exitcode: int | None) -> tuple[int, str]:
+def _outcome(folder: Path, outcome: Connection, exitcode: int | None) -> tuple[int, str]:
     try:
-        status, message = told.recv()
+        status, message = outcome.recv()
     except EOFError:  # it couldn't say anything any more
         name = signal.Signals(-exitcode).name if exitcode and exitcode < 0 else f"exit status {exitcode}"
         status, message = 1, f"its process was ended by {name}"
@@ -75,7 +84,7 @@ def _outcome(folder: Path, told: Connection, exitcode: int | None) -> tuple[int,
     return status, message
 
 
-def _stop(process: Any) -> None:
+def _stop(process: BaseProcess) -> None:
     """Ask it to end, which leaves a checkpoint, and end it if it doesn't."""
     process.terminate()
     process.join(PATIENCE)
@@ -84,18 +93,16 @@ def _stop(process: Any) -> None:
         process.join()
 
 
-def _command(folder: Path, again: bool) -> dict[str, Any]:
-    """What the new process is: its command line, by which it can be repeated alone, its folder and environment.
-
-    The further processes of a distributed job are started by Lightning with the same command line.
-    """
+def _command(folder: Path, again: bool) -> Command:
+    """Of the new process; Lightning starts the further processes of a distributed job with the same command line."""
     arguments = [f"resume={folder}"]
     if not again and HydraConfig.initialized():
         config = HydraConfig.get()
         own = [source.path for source in config.runtime.config_sources if source.provider == "command-line"]
         arguments = [text for path in own for text in ("--config-dir", path)]
         arguments += [*config.overrides.task, "hydra.mode=RUN", f"hydra.run.dir={quoted(folder)}"]
-    return {"argv": [sys.argv[0], *arguments], "cwd": str(Path.cwd()), "environment": dict(os.environ)}
+    program = sys.argv[: 2 if Path(sys.argv[0]).name == "__main__.py" else 1]  # python -m cnnlab train
+    return Command(argv=[*program, *arguments], cwd=str(Path.cwd()), environment=dict(os.environ))
 
 
 def quoted(path: Path) -> str:
@@ -113,10 +120,8 @@ def _wait_until_free(folder: Path) -> None:
             time.sleep(0.5)
 
 
-def _run_here(
-    tell: Connection, command: dict[str, Any], job: str, config: DictConfig, folder: Path, again: bool
-) -> None:
-    """In the new process: run, and tell the outcome."""
+def _run_here(tell: Connection, command: Command, config: DictConfig, folder: Path, again: bool) -> None:
+    """In the new process: train, and tell the outcome."""
     os.environ.clear()
     os.environ.update(command["environment"])
     os.chdir(command["cwd"])
@@ -127,14 +132,16 @@ def _run_here(
     threading.Thread(target=end_with_parent, daemon=True).start()
     message = ""
     try:
-        status = importlib.import_module(job).run(config, folder, resume=again)
+        from cnnlab.cli.programs.train import run
+
+        status = run(config, folder, resume=again)
         if status:
             message = str(read_summary(folder).get("error", f"exit status {status}"))
     except KeyboardInterrupt:
         status, message = 128 + signal.SIGTERM, "interrupted"
         record_end(folder, "interrupted", "stopped before it began")
     except Exception as error:
-        status, message = 1, explain(error, "train", []) if isinstance(error, MISTAKES) else _last_line(error)
+        status, message = 1, explain(error) if is_mistake(error) else _last_line(error)
         record_end(folder, "failed", f"{type(error).__name__}: {error}")
         traceback.print_exception(error)
     sys.stdout.flush()
@@ -154,7 +161,7 @@ def _print_to(path: Path) -> None:
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt("terminated", number)
 
 

@@ -1,18 +1,15 @@
 """`resume=FOLDER`: a run, a sweep, a search or a study that was interrupted goes on as it was asked."""
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 from cnnlab._choices import UsageError
-from cnnlab.cli.asked import SEARCH, STUDY, SWEEP, read_asked
 from cnnlab.cli.check import check
 from cnnlab.cli.configs import read_config
+from cnnlab.cli.invocation import SEARCH, STUDY, SWEEP, Invocation, read_invocation
 from cnnlab.cli.jobs import quoted
 from cnnlab.runs.folder import find_run
 from cnnlab.runs.record import read_summary
 
-JOB = "cnnlab.cli.programs.train"
 PROGRAMS = ("train", "evaluate", "search", "study")  # what can go on
 FOLDER_OPTIONS = ("hydra.sweep.dir=", "hydra.run.dir=", "hydra.mode=")
 
@@ -22,11 +19,13 @@ def resume(given: str, others: list[str]) -> int:
     folder = find_run(given.strip("'\""))
     _refuse(others)
     config = read_config(folder)
-    check(config, JOB)
+    check(config, "train")
     if read_summary(folder).get("status") == "completed":
         print(f"nothing left to do: this run is completed\n{folder}")
         return 0
-    return importlib.import_module(JOB).run(config, folder, resume=True)
+    from cnnlab.cli.programs.train import run  # torch, which takes seconds
+
+    return run(config, folder, resume=True)
 
 
 def several(given: str, others: list[str]) -> tuple[str, list[str], Path] | None:
@@ -39,19 +38,20 @@ def several(given: str, others: list[str]) -> tuple[str, list[str], Path] | None
     if name is None:
         return None
     _refuse(others)
-    content = read_asked(folder, name)
+    content = read_invocation(folder, name)
+    assert content is not None
     if content["program"] not in PROGRAMS:
         raise UsageError(f"{folder / name}: there is no program {content['program']!r} that goes on")
     where = "hydra.sweep.dir" if name == SWEEP else "hydra.run.dir"
-    return content["program"], [*_asked(content, name == SWEEP), f"{where}={quoted(folder)}"], folder
+    return content["program"], [*_arguments(content, name == SWEEP), f"{where}={quoted(folder)}"], folder
 
 
-def _asked(content: dict[str, Any], multirun: bool) -> list[str]:
-    options = [text for text in content["hydra_overrides"] if not str(text).startswith(FOLDER_OPTIONS)]
-    texts = [str(text) for text in (*options, *content["overrides"])]
+def _arguments(content: Invocation, multirun: bool) -> list[str]:
+    options = [text for text in content["hydra_overrides"] if not text.startswith(FOLDER_OPTIONS)]
+    texts = [*options, *content["overrides"]]
     if any(text.startswith("-") for text in texts):
         raise UsageError(f"the list of jobs has an option that is none: {texts}")
-    own = ["--config-dir", str(content["config_dir"])] if content["config_dir"] else []
+    own = ["--config-dir", content["config_dir"]] if content["config_dir"] else []
     return [*(["-m"] if multirun else []), *own, *texts]
 
 

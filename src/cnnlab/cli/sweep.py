@@ -6,17 +6,13 @@ Whichever launcher runs the jobs, and on whichever machine: all that is known is
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from cnnlab._files import held
-from cnnlab.cli.asked import keep_asked, read_asked
+from cnnlab.cli.hydra_internals import sweep_jobs
+from cnnlab.cli.invocation import read_invocation, write_invocation
 from cnnlab.cli.sweep_progress import SweepProgress
 from cnnlab.runs.record import read_summary
 
@@ -35,24 +31,24 @@ class SweepTable(Callback):
         self._progress: SweepProgress | None = None
         self._held = ExitStack()
 
-    def __reduce__(self) -> tuple[type, tuple]:
+    def __reduce__(self) -> tuple[type, tuple[()]]:
         return SweepTable, ()  # it travels with the jobs to other processes, where there is no display
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Ends the program where the list can't be kept: without it the sweep could not be resumed."""
-        jobs = list_jobs(config)  # what can't be composed, Hydra says itself
+        jobs = sweep_jobs(config)  # what can't be composed, Hydra says itself
         folder = Path(config.hydra.sweep.dir)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(held(folder))
-            keep_asked(folder, config.hydra, jobs)
+            write_invocation(folder, config.hydra, jobs)
         except (OSError, ValueError) as error:
             print(f"cnnlab: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         self._progress = SweepProgress(folder, [job["folder"] for job in jobs])
         self._progress.start()
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+    def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         from cnnlab._tables import print_runs, write_csv
 
         if self._progress:
@@ -69,35 +65,14 @@ class SweepTable(Callback):
         print(folder)
 
 
-def list_jobs(config: DictConfig) -> list[dict[str, Any]]:
-    """Number, overrides and folder of every job that Hydra's sweeper will make of the composed `config`."""
-    loader = GlobalHydra.instance().config_loader()
-    params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
-    texts = [*params, *OmegaConf.to_container(config.hydra.overrides.task, resolve=False)]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(texts)
-    (batch,) = BasicSweeper.split_arguments(parsed, None)
-    jobs, before = [], HydraConfig.instance().cfg
-    try:
-        HydraConfig.instance().set_config(config)
-        str(config.hydra.sweep.dir)  # made once, now, and known to all jobs
-        for number, overrides in enumerate(batch):
-            one = loader.load_sweep_config(config, list(overrides))
-            with open_dict(one):
-                one.hydra.job.num, one.hydra.job.id = number, number
-            HydraConfig.instance().set_config(one)
-            jobs.append({"job": number, "overrides": list(overrides), "folder": str(one.hydra.sweep.subdir)})
-    finally:
-        HydraConfig.instance().cfg = before
-    return jobs
-
-
-def sweep_rows(folder: Path) -> list[dict[str, Any]]:
+def sweep_rows(folder: Path) -> list[dict[str, object]]:
     """One dict a job, in order: its number, what was varied, how it went. All have the same keys."""
-    jobs = read_asked(folder).get("jobs", [])
-    given = [dict(text.lstrip("+~").partition("=")[::2] for text in job["overrides"]) for job in jobs]
-    varied = [name for name in (given[0] if given else ()) if len({one.get(name) for one in given}) > 1]
-    rows = []
-    for job, options in zip(jobs, given, strict=True):
+    invocation = read_invocation(folder)
+    jobs = invocation["jobs"] if invocation else []
+    values = [dict(text.lstrip("+~").partition("=")[::2] for text in job["overrides"]) for job in jobs]
+    varied = [name for name in (values[0] if values else ()) if len({options.get(name) for options in values}) > 1]
+    rows: list[dict[str, object]] = []
+    for job, options in zip(jobs, values, strict=True):
         summary = read_summary(folder / job["folder"])
         metrics = summary.get("metrics", {})
         rows.append(
@@ -115,13 +90,13 @@ def is_done(folder: Path) -> bool:
     return all(row["status"] == "completed" for row in sweep_rows(folder))
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
+def _short(row: dict[str, object]) -> dict[str, object]:
     """For the screen: the folder names the job and most of what was varied."""
     shown = ("run", "status", *METRICS, "seconds")
     return {name: row[name] for name in shown if name in row}
 
 
-def _of_its_kind(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _of_its_kind(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     """Without the columns of the other kind of run: accuracies where boundaries were drawn, and the other way round."""
     drawn = any(row["ODS"] is not None for row in rows)
     other = ("test accuracy", "test loss", "validation accuracy") if drawn else ("ODS",)

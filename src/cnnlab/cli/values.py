@@ -4,12 +4,21 @@ import types
 import typing
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Literal, Union
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null", Path: "text"}
+WORDS: dict[object, str] = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    type(None): "null",
+    Path: "text",
+    list: "a list",
+    dict: "a mapping",
+}
 
 
-def fits(value: Any, wanted: Any) -> bool:
+def fits(value: object, wanted: object) -> bool:
     """Whether `value`, as YAML gives it, is one of `wanted`: an annotation. What can't be told fits.
 
     >>> fits(3, float), fits(True, int), fits([1, 2], list[int]), fits("three", int | None)
@@ -17,7 +26,7 @@ def fits(value: Any, wanted: Any) -> bool:
     """
     origin, inside = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (Union, types.UnionType):
-        return any(fits(value, one) for one in inside)
+        return any(fits(value, alternative) for alternative in inside)
     if origin is Literal:
         return value in inside
     if origin is tuple:
@@ -25,8 +34,8 @@ def fits(value: Any, wanted: Any) -> bool:
     if origin is dict:
         return isinstance(value, dict)
     if isinstance(origin, type) and issubclass(origin, Collection):
-        return isinstance(value, list) and all(fits(one, inside[0]) for one in value)
-    if wanted is Any:
+        return isinstance(value, list) and all(fits(item, inside[0]) for item in value)
+    if wanted is typing.Any:
         return True
     if wanted in (int, float):
         return isinstance(value, int if wanted is int else (int, float)) and not isinstance(value, bool)
@@ -35,30 +44,31 @@ def fits(value: Any, wanted: Any) -> bool:
     return isinstance(value, wanted) if isinstance(wanted, type) else True
 
 
-def in_words(wanted: Any) -> str:
+def in_words(wanted: object) -> str:
     """What an annotation asks for, for people. Classes that no YAML value can be are left out.
 
     >>> in_words(int | None), in_words(list[float])
-    ('a whole number or null', 'a list, each a number')
+    ('an integer or null', 'a list, each a number')
     """
     return " or ".join(dict.fromkeys(_alternatives(wanted)))
 
 
-def _alternatives(wanted: Any) -> list[str]:
+def _alternatives(wanted: object) -> list[str]:
     origin, inside = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (Union, types.UnionType):
-        found = [words for one in inside for words in _alternatives(one)]
-        return [words for words in found if not (words == WORDS[int] and WORDS[float] in found)]
+        known = [words for alternative in inside for words in _alternatives(alternative)]
+        return [words for words in known if not (words == WORDS[int] and WORDS[float] in known)]
     if origin is Literal:
         return [str(value) for value in inside]
-    return [words] if (words := _one_in_words(wanted, origin, inside)) else []
+    return [words] if (words := _words_of(wanted, origin, inside)) else []
 
 
-def _one_in_words(wanted: Any, origin: Any, inside: tuple[Any, ...]) -> str:
-    if origin is tuple:
+def _words_of(wanted: object, origin: object, inside: tuple[object, ...]) -> str:
+    if origin is tuple and Ellipsis not in inside:
         return f"a list of {len(inside)}"
     if origin is dict:
-        return "a mapping"
+        return WORDS[dict]
     if isinstance(origin, type) and issubclass(origin, Collection):
-        return f"a list, each {in_words(inside[0])}"
+        each = in_words(inside[0])
+        return f"{WORDS[list]}, each {each}" if each else WORDS[list]
     return WORDS.get(wanted, "")

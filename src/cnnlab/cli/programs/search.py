@@ -15,14 +15,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from cnnlab._choices import UsageError
 from cnnlab._files import held, write_text
 from cnnlab._tables import print_runs, write_csv
-from cnnlab.cli.asked import SEARCH, keep_asked
 from cnnlab.cli.check import check
+from cnnlab.cli.invocation import SEARCH, write_invocation
 from cnnlab.cli.jobs import run_apart
+from cnnlab.cli.messages import while_composing
 from cnnlab.cli.search_space import FrozenTrial, TrialState, as_option, optuna, read_space, tried
 from cnnlab.runs.metrics import read_metrics
 from cnnlab.runs.record import RunRecord, read_summary, recorded
 
-TRAINING = "cnnlab.cli.programs.train"
 SCORE = "val/accuracy"
 OWN = ("space", "trials", "timeout")  # options of the search that a training knows nothing of
 
@@ -40,7 +40,7 @@ def run(config: DictConfig, folder: Path) -> int:
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     try:
         with held(folder):
-            keep_asked(folder, HydraConfig.get(), [], SEARCH)
+            write_invocation(folder, HydraConfig.get(), [], SEARCH)
             record = RunRecord(folder, again=again, seed=config.seed)
             with recorded(record, folder):
                 status = _search(config, folder, space, record)
@@ -64,7 +64,7 @@ def _search(config: DictConfig, folder: Path, space: dict[str, Any], record: Run
         overrides = [as_option(name, value) for name, value in trial.params.items()]
         run_folder = folder / f"trial_{trial.number:04}"
         run_folder.mkdir(exist_ok=True)
-        status, message = run_apart(TRAINING, _compose(overrides), run_folder)
+        status, message = run_apart(_compose(overrides), run_folder)
         score = _score(run_folder) if status == 0 else None
         study.tell(trial.number, score, state=TrialState.COMPLETE if status == 0 else TrialState.FAIL)
         shown = f"{SCORE} {score:.4f}" if score is not None else f"failed: {message}"
@@ -93,22 +93,20 @@ def _next(study: Any, space: dict[str, Any], seed: int) -> FrozenTrial:
 def _compose(overrides: list[str]) -> DictConfig:
     """The training with these options beside those of the search, so that choices of a group work as well.
 
-    Raises what Hydra raises for an option or a choice that isn't there.
+    Raises UsageError for an option or a choice that isn't there.
     """
     hydra_config = HydraConfig.get()
     names = {text.partition("=")[0] for text in overrides}
     given = [text for text in hydra_config.overrides.task if text.partition("=")[0] not in names]
-    composed = (
-        GlobalHydra.instance()
-        .config_loader()
-        .load_configuration(
-            hydra_config.job.config_name, [*hydra_config.overrides.hydra, *given, *overrides], RunMode.RUN
+    texts = [*hydra_config.overrides.hydra, *given, *overrides]
+    with while_composing("search"):
+        composed = (
+            GlobalHydra.instance().config_loader().load_configuration(hydra_config.job.config_name, texts, RunMode.RUN)
         )
-    )
     with open_dict(composed):
         for name in ("hydra", *OWN):
             composed.pop(name)
-    check(composed, TRAINING)
+    check(composed, "train")
     return composed
 
 

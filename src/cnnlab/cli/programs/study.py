@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab._choices import UsageError
 from cnnlab._files import held, write_text
 from cnnlab._targets import current_target
-from cnnlab.cli.asked import STUDY, keep_asked
 from cnnlab.cli.assemble import build_optimizer
+from cnnlab.cli.invocation import STUDY, write_invocation
 from cnnlab.runs.record import RunRecord, recorded
 from cnnlab.studies.bench import Bench
 from cnnlab.studies.page import Results, write_results
@@ -38,7 +38,7 @@ def run(config: DictConfig, folder: Path) -> int:
     try:
         with held(folder):
             plan = _plan(config, study, folder)
-            keep_asked(folder, HydraConfig.get(), [], STUDY)
+            write_invocation(folder, HydraConfig.get(), [], STUDY)
             name = HydraConfig.get().runtime.choices.get("study")
             record = RunRecord(folder, again=again, study=name, seed=list(study.seeds))
             with recorded(record, folder):
