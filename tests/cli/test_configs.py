@@ -9,12 +9,18 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.cli.assemble import build, build_data, build_network, build_task, build_trainer
+from cnnlab.cli.assemble import build, build_data, build_network, build_recipe
 from cnnlab.cli.check import check
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.targets import check_class
+from cnnlab.data.contract import Data
+from cnnlab.nn.rebuilding import describe
 from cnnlab.studies.spec import read_study
 from cnnlab.studies.starts import start_filters
+from cnnlab.training.recipe import describe_for
+from cnnlab.training.tasks.boundaries import BoundaryTask
+from cnnlab.training.tasks.network import NetworkTask
+from cnnlab.training.trainer import make_trainer
 
 CONFIGS = config_folder()
 JOBS = {
@@ -43,11 +49,17 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
     return compose(name, ["trainer.accelerator=cpu", *overrides])
 
 
+def task_of(config: DictConfig, network: torch.nn.Module, data: Data) -> NetworkTask:
+    about = describe_for(data, network, describe(network))
+    return build_recipe(config, Path()).task_for(network, data, about)
+
+
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
 def test_every_option_composes_and_passes_the_check(group: str, option: str) -> None:
     if (group, option) == ("data", "image_data"):
         pytest.skip("the home of ImageData, which the others inherit from")
-    more = ["data.root=somewhere"] if option == "image_folder" else []
+    more = {"image_folder": ["data.root=somewhere"], "dataset": ["data.factory=my_data:photos"]}.get(option, [])
+    more += ["model.factory=my_nets:net"] if option == "module" else []
     if group in ("kernels", "subject", "detector"):
         pytest.skip("of another program")
     config = composed(f"{group}={option}", *more)
@@ -86,24 +98,24 @@ def test_one_file_is_the_home_of_one_class(path: Path) -> None:
     assert homes == [path]
 
 
-@pytest.mark.parametrize("model", [model for model in MODELS if not model.startswith("edge_net")])
+@pytest.mark.parametrize("model", [model for model in MODELS if not model.startswith(("edge_net", "module"))])
 def test_every_model_is_built_for_the_digits(model: str) -> None:
     config = composed(f"model={model}", "data=digits")
-    network, about = build_network(config.model, build_data(config.data), seed=0)
+    network = build_network(config.model, build_data(config.data), seed=0).network
     assert network(torch.rand(2, 1, 8, 8)).shape == (2, 10)
-    assert about["target"] == config.model._target_
-    check_class(about["target"], type(network))
+    assert describe(network)["target"] == config.model._target_
+    check_class(config.model._target_, type(network))
 
 
 @pytest.mark.parametrize("model", [model for model in MODELS if model.startswith("edge_net")])
 def test_every_network_that_draws_is_built_for_boundaries_and_small(model: str, berkeley: Callable[..., Path]) -> None:
     config = composed(f"model={model}", "data=bsds500", f"data.root={berkeley(train=2)}", "data.scored=null")
-    network, about = build_network(config.model, build_data(config.data), seed=0)
+    data = build_data(config.data)
+    network = build_network(config.model, data, seed=0).network
     assert network(torch.rand(2, 3, 9, 8)).shape == (2, 1, 9, 8)
     assert sum(weight.numel() for weight in network.state_dict().values()) <= 100_000
-    assert about["target"] == config.model._target_
-    assert "class_names" not in about
-    build_task(config, network, about)
+    assert describe(network)["target"] == config.model._target_
+    assert isinstance(task_of(config, network, data), BoundaryTask)
 
 
 def test_data_choose_a_task_and_an_optimizer_where_none_is_given() -> None:
@@ -121,7 +133,7 @@ def test_data_choose_a_task_and_an_optimizer_where_none_is_given() -> None:
 def test_every_optimizer_and_schedule_is_built(optimizer: str, schedule: str) -> None:
     config = composed(f"optimizer={optimizer}", f"schedule={schedule}")
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 10))
-    task = build_task(config, network, {"class_names": list("0123456789")})
+    task = task_of(config, network, build_data(config.data))
     task.trainer = SimpleNamespace(estimated_stepping_batches=20)
     made = task.configure_optimizers()
     first = [group["lr"] for group in made["optimizer"].param_groups]
@@ -135,7 +147,7 @@ def test_every_optimizer_and_schedule_is_built(optimizer: str, schedule: str) ->
 @pytest.mark.parametrize("trainer", ["auto", "cpu", "ddp"])
 def test_every_trainer_for_this_machine_is_built(trainer: str, tmp_path: Path) -> None:
     config = composed(f"trainer={trainer}", "early_stopping=3")
-    built = build_trainer(config, tmp_path, validated=True, resumed_step=None)
+    built = make_trainer(build_recipe(config, tmp_path), tmp_path, validated=True, resumed_step=None)
     names = {type(callback).__name__ for callback in built.callbacks}
     assert {"RunCheckpoints", "KernelSnapshots", "EarlyStopping"} <= names
     assert built.max_epochs == config.trainer.max_epochs
@@ -144,8 +156,9 @@ def test_every_trainer_for_this_machine_is_built(trainer: str, tmp_path: Path) -
 def test_shared_facts_are_said_once() -> None:
     config = composed("seed=5")
     assert config.data.seed == 5
-    network, about = build_network(config.model, build_data(config.data), config.seed)
-    assert (about["arguments"]["in_channels"], about["arguments"]["num_classes"]) == (1, 10)
+    network = build_network(config.model, build_data(config.data), config.seed).network
+    arguments = describe(network)["arguments"]
+    assert (arguments["in_channels"], arguments["num_classes"]) == (1, 10)
     assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 

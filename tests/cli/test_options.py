@@ -49,7 +49,7 @@ def plain(value: object) -> object:
     """A default as YAML would say it."""
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return [plain(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("program", OPTIONS)

@@ -29,7 +29,7 @@ def check(config: DictConfig, program: str) -> None:
     groups = {name: wanted is Group for name, wanted in options.items() if Group in (wanted, *typing.get_args(wanted))}
     for group, needed in groups.items():
         chosen = values.get(group)
-        if (needed or chosen) and not (isinstance(chosen, dict) and "_target_" in chosen):
+        if (needed or chosen) and not (isinstance(chosen, dict) and {"_target_", "factory"} & set(chosen)):
             raise UsageError(f"there is no {group}: it names no class; choose one with {group}=NAME")
     check_types("", {name: wanted for name, wanted in options.items() if name not in groups}, values)
     _check_ranges(values)

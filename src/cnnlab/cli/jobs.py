@@ -51,7 +51,7 @@ def run_apart(config: DictConfig, folder: Path) -> tuple[int, str]:
         return 0, ""
     again = (folder / CONFIG).is_file()
     if again:
-        config = read_config(folder)
+        config = read_config(folder, config.get("trust") or ())
         check(config, "train")
     else:
         save_config(config, folder)  # from here on the run can be resumed, however it ends

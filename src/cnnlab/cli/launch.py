@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError, check_choice, nearest
 from cnnlab.cli.check import check
-from cnnlab.cli.configs import save_config
+from cnnlab.cli.configs import check_trust, save_config
 from cnnlab.cli.folders import Folders, register_resolvers
 from cnnlab.cli.hydra_internals import parse, run, watch
 from cnnlab.cli.hydra_section import check_flags
@@ -101,6 +101,7 @@ def _run(program: str, config: DictConfig) -> int | Exception:
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)
     try:
+        check_trust(config, hydra_config.overrides.task)
         check(config, program)
         _check_recipe(hydra_config)
         if hydra_config.mode == RunMode.MULTIRUN:

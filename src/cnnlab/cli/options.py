@@ -31,6 +31,7 @@ class TrainOptions:
     test: bool = True  # score the test split at the end
     figures: bool = True
     report: bool = True
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,7 @@ class StudyOptions:
     relevant: float = 1.0  # points of accuracy that matter
     replicas: int | Literal["auto"] = "auto"  # networks trained together
     workers: int | Literal["auto"] = "auto"  # processes
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +83,14 @@ class EvaluateOptions:
     run: Path
     checkpoint: Path = Path("best")  # best, last, or a file
     seed: int = 0  # of the validation split of other data
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
     run: Path | list[Path]
     checkpoint: Path = Path("best")
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,7 @@ class ReceptiveFieldsOptions:
     layers: list[str] | None = None  # those to draw and to measure; None: a few over the depth
     inputs: int = 64  # images averaged for an effective field
     seed: int = 0
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +126,7 @@ class KernelsOptions:
     steps: int = 200  # of gradient ascent
     attribution: list[str] | None = None
     seed: int = 0
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)
