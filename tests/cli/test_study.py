@@ -20,8 +20,8 @@ from hydra import compose, initialize_config_dir
 from matplotlib.colors import to_hex
 from omegaconf import DictConfig
 
+from cnnlab._colour import LINES as FIGURE_COLOURS
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
-from cnnlab.draw.intervals import COLOURS as FIGURE_COLOURS
 from cnnlab.filters import bank
 from cnnlab.studies.arms import read_arm
 from cnnlab.studies.bench import Bench, curve_steps, placeholder, spelt_out

@@ -9,7 +9,8 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cnnlab.draw.kernels import DIVERGING, SHOWN, kernel_grid
+from cnnlab._colour import DIVERGING
+from cnnlab.draw.kernels import SHOWN, kernel_grid
 
 
 def tiles(figure: Figure) -> list[np.ndarray]:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from cnnlab.data.corruptions.corruptions import corruptions_for
-from cnnlab.studies.html import Arm, Compared, Curves, Forest, HeatMap, StudyPage, Table
+from cnnlab.draw.charts import Chart, lines_of
+from cnnlab.draw.forests import Compared, Forest
+from cnnlab.studies.html import Arm, HeatMap, StudyPage, Table
 from cnnlab.studies.statistics.contrasts import Contrast, contrasts
 from cnnlab.studies.statistics.curves import area_under_curve, steps_to, survival
 from cnnlab.studies.statistics.power import seeds_needed, smallest_seen, spread_interval
@@ -70,20 +72,20 @@ def _forest(found: list[Contrast], quantity: str, lead: str) -> Forest:
     return Forest(quantity, "points", 1.0, "higher", lead, rows)
 
 
-def _curves(rows: list[dict[str, Any]], size: int) -> Curves:
+def _curves(rows: list[dict[str, Any]], size: int) -> Chart:
     lines = {}
     for arm in LIFT:
         values = np.array([row["curve"] for row in rows if row["arm"] == arm and row["train_size"] == size])
         half = 2.13 * values.std(axis=0, ddof=1) / 4
         lines[arm] = [(s, m, m - h, m + h) for s, m, h in zip(STEPS, values.mean(axis=0), half, strict=True)]
-    return Curves(f"{size:,} images", "step", "validation accuracy in per cent", lines, spread=True)
+    return Chart(f"{size:,} images", "step", "validation accuracy in per cent", lines_of(lines), spread=True)
 
 
-def _drift(title: str, shape: Any) -> Curves:
+def _drift(title: str, shape: Any) -> Chart:
     lines = {
         arm: [(e, *(shape(e, i) + d for d in (0, -0.02, 0.02))) for e in range(0, 21, 2)] for i, arm in enumerate(LIFT)
     }
-    return Curves(title, "epoch", title, lines)
+    return Chart(title, "epoch", title, lines_of(lines))
 
 
 def _heat(rows: list[dict[str, Any]], size: int) -> HeatMap:
@@ -185,7 +187,9 @@ def study_page() -> StudyPage:
             _forest(contrasts(rows, pairs + twins, "auc"), "Area under the learning curve", "Over log(1 + step)."),
         ],
         curves=[_curves(rows, size) for size in SIZES],
-        sizes=[Curves("Accuracy at the end", "training images", "test accuracy in per cent", sizes, spread=True)],
+        sizes=[
+            Chart("Accuracy at the end", "training images", "test accuracy in per cent", lines_of(sizes), spread=True)
+        ],
         drift=[
             _drift("cosine to the start", lambda e, i: 1 - 0.06 * i * log1p(e) / 3),
             _drift("likeness to a whitening filter", lambda e, i: 0.2 + 0.07 * i * (e / 20) + 0.03 * i),

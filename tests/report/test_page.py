@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from cnnlab.draw.charts import chart
 from cnnlab.report.page import diverging_colours, finite
 from cnnlab.report.reported import ReportedRun, collect, render
 from cnnlab.report.sections.predictions import common, table
@@ -114,22 +113,3 @@ def test_zero_is_the_middle_of_the_colour_map_and_the_lightest() -> None:
     assert max(colours, key=sum) == middle
     assert colours[0][2] > colours[0][0]  # negative is blue
     assert colours[-1][0] > colours[-1][2]  # positive is red
-
-
-def test_a_curve_falls_where_its_values_fall_and_ends_at_the_right() -> None:
-    drawn = chart("loss", [("training", [(1, 1.0), (2, 0.1), (3, 0.01)], 0, "training")], many=False, mark=None)
-    (x1, y1), (x2, y2), (x3, y3) = drawn.lines[0].dots
-    assert drawn.logarithmic
-    assert x2 - x1 == pytest.approx(x3 - x2, abs=0.2)
-    assert y2 - y1 == pytest.approx(y3 - y2, abs=0.2)  # equal factors, equal steps
-    assert y1 < y3  # y grows down
-
-
-@pytest.mark.parametrize(
-    "points", [[], [(1, 0.5)], [(1, math.nan), (2, 0.0)], [(1, 1e-9), (2, 1e9)], [(1, 3.0), (2, 3.0)], [(1, -2.0)]]
-)
-@pytest.mark.parametrize("quantity", ["loss", "accuracy"])
-def test_any_curve_can_be_drawn_inside_of_the_picture(quantity: str, points: list) -> None:
-    drawn = chart(quantity, [("training", points, 0, "training")], many=False, mark=0.5)
-    assert all(52 <= x <= 428 and 14 <= y <= 238 for x, y in drawn.lines[0].dots)
-    assert all(14 <= y <= 238.5 for y, _ in drawn.ticks_y)

@@ -83,7 +83,7 @@ def test_pointing_at_a_curve_shows_the_numbers_of_the_arms_at_that_step(page: Ca
     browser = page()
     click(browser, browser.find_elements("css selector", "#curves .toggles button")[11])
     point_at(browser, browser.find_element("css selector", "#curves svg"), across=0.97)
-    step, mean, low, high = study_page.curves[0].lines["kaiming"][-1]
+    step, mean, low, high = study_page.curves[0].lines[0].points[-1]
     said = browser.find_element("css selector", "#curves .values").text.split("\n")
     assert said == ["step", f"{step}", "kaiming", f"{mean:.4g} ({low:.4g} to {high:.4g})"]
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from cnnlab.draw.bands import axis_of, band_chart
-from cnnlab.studies.html import Arm, Compared, Curves, Forest, HeatMap, StudyPage, Table, render_study, styles
+from cnnlab.draw.charts import Chart, lines_of
+from cnnlab.draw.forests import Compared, Forest
+from cnnlab.studies.html import Arm, HeatMap, StudyPage, Table, render_study, styles
 
 EVIL = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "{{ 7 * 7 }}")
 
@@ -68,7 +69,7 @@ def test_names_from_users_never_become_markup() -> None:
         small(
             name=EVIL[1], question=EVIL[0], arms=arms, conditions=[EVIL[2]], facts={EVIL[0]: EVIL[1]},
             forests=[Forest(EVIL[0], EVIL[1], 1.0, "higher", EVIL[0], [row])],
-            curves=[Curves(EVIL[0], EVIL[1], EVIL[0], {EVIL[0]: [(0, 1, 1, 1)]})],
+            curves=[Chart(EVIL[0], EVIL[1], EVIL[0], lines_of({EVIL[0]: [(0, 1, 1, 1)]}))],
             corruptions=[HeatMap(EVIL[0], [EVIL[1]], [(EVIL[0], 1)], [EVIL[1]], [(EVIL[0], [(1.0, True, EVIL[1])])])],
             table=Table([EVIL[0]], [None], [[EVIL[1]]]), commands=[(EVIL[0], EVIL[1])], limits=[EVIL[1]],
             hypotheses=[(EVIL[0], EVIL[1], "supported")],
@@ -111,15 +112,6 @@ def test_one_arm_far_off_is_cut_and_leaves_the_others_room() -> None:
     assert "−60.00" in text  # noqa: RUF001
 
 
-@pytest.mark.parametrize("ends", [[], [0.0], [math.nan], [-1e-9, 1e-9], [5, 6], [-1e6, 3]])
-def test_any_axis_holds_zero_and_ticks_in_order(ends: list[float]) -> None:
-    axis = axis_of(ends, 1.0)
-    assert axis.low < -0.99 < 0.99 < axis.high
-    assert [place for place, _ in axis.ticks] == sorted(place for place, _ in axis.ticks)
-    assert all(0 <= place <= 100 for place, _ in axis.ticks)
-    assert "0" in [words for _, words in axis.ticks]
-
-
 def test_a_comparison_of_one_seed_or_one_not_run_is_shown_without_a_bar() -> None:
     row = compared(math.nan, math.nan, mean=0.4, seeds=1)
     text = render_study(
@@ -133,38 +125,10 @@ def test_a_comparison_of_one_seed_or_one_not_run_is_shown_without_a_bar() -> Non
 POINTS = [(0, 1.0, 0.5, 1.5), (9, 2.0, 1.5, 2.5), (99, 3.0, 2.5, 3.5)]
 
 
-def test_a_curve_rises_where_its_values_do_and_its_band_lies_about_it() -> None:
-    drawn = band_chart("accuracy", "step", "accuracy", [(3, "sobel", POINTS)], spread=True)
-    (line,) = drawn.lines
-    places = [tuple(map(float, place)) for place in re.findall(r"([\d.]+) ([\d.]+)", line.path)]
-    edge = [tuple(map(float, place)) for place in re.findall(r"([\d.]+) ([\d.]+)", line.area)]
-    assert line.arm == 3
-    assert places[1][0] - places[0][0] == pytest.approx(places[2][0] - places[1][0], abs=0.2)  # 1 + step: 1, 10, 100
-    for (x, y), (x_low, low), (x_high, high) in zip(places, edge[:3], edge[:2:-1], strict=True):
-        assert x == x_low == x_high
-        assert low > y > high  # y grows down
-    assert line.points[1][1:] == ("9", "2 (1.5 to 2.5)")
-    assert "0" in [words for _, words in drawn.ticks_x]
-    assert drawn.note == "logarithmic axis"
-
-
-@pytest.mark.parametrize(
-    "points",
-    [[], [(5, 0.5, 0.5, 0.5)], [(0, math.nan, 0, 0), (1, 1.0, math.nan, math.nan)], [(3, 1, 1, 1), (4, 1, 1, 1)]],
-)
-@pytest.mark.parametrize("spread", [True, False])
-def test_any_curve_can_be_drawn(points: list, spread: bool) -> None:
-    drawn = band_chart("accuracy", "step", "accuracy", [(0, "sobel", points)], spread)
-    assert "nan" not in str(drawn.lines)
-    assert all(14 <= y <= 238 for y, _ in drawn.ticks_y)
-    assert all(52 <= x <= 428 for x, _ in drawn.ticks_x)
-    assert render_study(small(curves=[Curves("accuracy", "step", "accuracy", {"sobel": points}, spread)]))
-
-
 def test_a_bank_and_its_controls_share_a_colour_and_differ_in_their_line() -> None:
     kinds = ("bank", "permuted", "shuffled")
     arms = [Arm("plain", "", "plain", "reference"), *(Arm(kind, "", "sobel", kind) for kind in kinds)]
-    assert styles(arms) == ["s0", "s1", "s1 dashed", "s1 dotted"]
+    assert list(styles(arms).values()) == [(0, ""), (1, ""), (1, "dashed"), (1, "dotted")]
 
 
 def test_the_table_keeps_the_numbers_to_sort_by_and_shows_them_rounded() -> None:
@@ -180,7 +144,7 @@ def test_the_table_keeps_the_numbers_to_sort_by_and_shows_them_rounded() -> None
     [
         ({"forests": [Forest("a", "", 1.0, "higher", "", [compared(0, 1, arm="sobl")])]}, r"unknown arms \['sobl'\]"),
         ({"forests": [Forest("a", "", 1.0, "higher", "", [compared(0, 1, condition="9")])]}, r"conditions \['9'\]"),
-        ({"curves": [Curves("a", "x", "y", {"gabor": POINTS})]}, r"unknown arms \['gabor'\]"),
+        ({"curves": [Chart("a", "x", "y", lines_of({"gabor": POINTS}))]}, r"unknown arms \['gabor'\]"),
         ({"reference": "zero"}, r"unknown arms \['zero'\]; the study has arm 0,"),
         ({"arms": (Arm("plain", "", "plain", "nice"),)}, r"unknown kinds of arms \['nice'\]; the study has bank,"),
         (
@@ -192,11 +156,3 @@ def test_the_table_keeps_the_numbers_to_sort_by_and_shows_them_rounded() -> None
 def test_a_name_that_the_study_does_not_have_is_told(change: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         render_study(small(**change))
-
-
-@pytest.mark.parametrize("ends", [[], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 5.0], [math.nan], [-3.0, 0.0, 0.0]])
-def test_an_axis_has_a_width_also_where_no_difference_matters_and_most_are_0(ends: list[float]) -> None:
-    axis = axis_of(ends, 0.0)
-    assert axis.low < 0 < axis.high or axis.low < axis.high
-    assert all(axis.low <= end <= axis.high for end in ends if math.isfinite(end))
-    assert axis.ticks

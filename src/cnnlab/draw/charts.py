@@ -1,98 +1,115 @@
-"""Learning curves as SVG, drawn by the template: text follows the page's colours, light or dark."""
+"""Lines over one axis, with bands or without: the numbers. `chart_figures` and `chart_svg` draw them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-Points = list[tuple[float, float]]
-WIDTH, HEIGHT = 440, 280  # of the drawing, in its own units; on a phone they are about pixels
-LEFT, RIGHT, TOP, BOTTOM = 52, 428, 14, 238  # of the plot inside of it
+Point = tuple[float, float, float, float]  # x, value, low, high; the last two are NaN where there is no band
 
 
 @dataclass(frozen=True)
 class Line:
-    """`path` is the d of an SVG path, `dots` its points where they are few; `colour` counts from 0."""
+    """`number`: its place among the lines of a page. `colour` counts from 0. `broken`: "", "dashed" or "dotted"."""
 
     name: str
-    path: str
-    dots: list[tuple[float, float]]
-    colour: int
-    dashed: bool
-    last: float
+    points: Sequence[Point]
+    number: int = 0
+    colour: int = 0
+    broken: str = ""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """`ticks_x`, `ticks_y`: (place, words). `mark`: (place, value) of a horizontal line, or None."""
+    """`x`, `y`: what the axes say. `mark`: the value on the test split, a horizontal line.
 
-    quantity: str
-    words: str
-    lines: list[Line]
-    ticks_x: list[tuple[float, str]]
-    ticks_y: list[tuple[float, str]]
-    logarithmic: bool
-    mark: tuple[float, float] | None
-    rows: list[tuple[int, list[float | None]]]
-
-
-def chart(quantity: str, lines: list[tuple[str, Points, int, str]], many: bool, mark: float | None) -> Chart:
-    """`lines` are (name, points, number of the run, split). Values that are not finite are left out.
-
-    The loss has a logarithmic axis where all its values are positive.
+    spread: x runs over log(1 + x), so that a start at 0 is seen. log_y: y is logarithmic if all values are positive.
     """
-    kept = [(name, _finite(points), run, split) for name, points, run, split in lines]
-    every = [point for _, points, _, _ in kept for point in points]
-    values = [value for _, value in every] + ([mark] if mark is not None and math.isfinite(mark) else [])
-    logarithmic = quantity == "loss" and bool(values) and min(values) > 0
-    low, high = _range(values, logarithmic)
-    first, last = (min(x for x, _ in every), max(x for x, _ in every)) if every else (0, 1)
 
-    def across(x: float) -> float:
-        return round(LEFT + (RIGHT - LEFT) * ((x - first) / (last - first) if last > first else 0.5), 1)
+    title: str
+    x: str
+    y: str
+    lines: Sequence[Line]
+    spread: bool = False
+    log_y: bool = False
+    mark: float | None = None
 
-    def down(y: float) -> float:
-        if logarithmic:
-            share = (math.log(y) - math.log(low)) / (math.log(high) - math.log(low))
-        else:
-            share = (y - low) / (high - low)
-        return round(BOTTOM - (BOTTOM - TOP) * share, 1)
+    @property
+    def logarithmic(self) -> bool:
+        return self.log_y and bool(values := self.values()) and min(values) > 0
 
-    drawn = []
-    for number, (name, points, run, split) in enumerate(kept):
-        places = [(across(x), down(y)) for x, y in points]
-        path = " ".join(f"{'M' if i == 0 else 'L'}{x} {y}" for i, (x, y) in enumerate(places))
-        dots = places if len(places) <= 40 else []
-        last_value = points[-1][1] if points else math.nan
-        drawn.append(Line(name, path, dots, run if many else number, many and split == "training", last_value))
-    return Chart(
-        quantity=quantity,
-        words=_in_words(quantity, kept, mark),
-        lines=drawn,
-        ticks_x=[(across(x), f"{x:g}") for x in _whole_ticks(first, last)],
-        ticks_y=[(down(y), f"{y:g}") for y in (log_ticks if logarithmic else ticks)(low, high)],
-        logarithmic=logarithmic,
-        mark=(down(mark), mark) if mark is not None and math.isfinite(mark) else None,
-        rows=_rows(kept),
-    )
+    def values(self) -> list[float]:
+        """All finite numbers that lie along y."""
+        every = [value for line in self.lines for point in line.points for value in point[1:]]
+        return [value for value in [*every, math.nan if self.mark is None else self.mark] if math.isfinite(value)]
 
+    def places(self) -> list[float]:
+        """All that lie along x, of points that can be drawn."""
+        return [point[0] for line in self.lines for point in finite(line.points)]
 
-def _finite(points: Points) -> Points:
-    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    def table(self) -> list[tuple[float, list[float | None]]]:
+        """The numbers behind the picture: (x, [value of each line])."""
+        columns = [{x: value for x, value, _, _ in finite(line.points)} for line in self.lines]
+        return [(x, [column.get(x) for column in columns]) for x in sorted({*self.places()})]
 
+    def in_words(self) -> str:
+        """The picture for those who can't see it."""
+        ends = [(line.name, points[0], points[-1]) for line in self.lines if (points := finite(line.points))]
+        parts = [f"{name}: from {first[1]:.4g} to {last[1]:.4g}" for name, first, last in ends]
+        tested = [] if self.mark is None else [f"test: {self.mark:.4g}"]
+        return f"{self.title} by {self.x}. " + "; ".join(parts + tested)
 
-def _range(values: list[float], logarithmic: bool) -> tuple[float, float]:
-    if not values:
-        return 0.0, 1.0
-    low, high = min(values), max(values)
-    if logarithmic:
-        return low / 1.15, high * 1.15
-    room = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-    return low - room, high + room
+    def styled(self, styles: Mapping[str, tuple[int, str]]) -> "Chart":
+        """With lines in the order of `styles`, {name: (colour, broken)}, and numbered by it."""
+        numbers = {name: number for number, name in enumerate(styles)}
+        lines = [Line(line.name, line.points, numbers[line.name], *styles[line.name]) for line in self.lines]
+        return replace(self, lines=sorted(lines, key=lambda line: line.number))
 
 
-def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers between `low` and `high`."""
+def plain(x: float, value: float) -> Point:
+    """Without a band."""
+    return x, value, math.nan, math.nan
+
+
+def lines_of(points: Mapping[str, Sequence[Point]]) -> list[Line]:
+    """A line per name, each in a colour of its own."""
+    return [Line(name, those, number, number) for number, (name, those) in enumerate(points.items())]
+
+
+def finite(points: Iterable[Point]) -> list[Point]:
+    """Those that can be drawn; their band may be missing."""
+    return [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
+
+
+def learning_curves(
+    runs: Sequence[tuple[str, Sequence[Mapping[str, str]]]], tested: Mapping[str, object] | None = None
+) -> list[Chart]:
+    """Loss and accuracy by epoch, counted from 1, as far as they are there; `runs` are (name, rows of metrics.csv).
+
+    Of several runs one colour per run, and dashed lines for training. tested: metrics, of which `test/...` are marked.
+    """
+    charts = []
+    for quantity in ("loss", "accuracy"):
+        lines: list[Line] = []
+        for number, (run, rows) in enumerate(runs):
+            for split, column in (("training", f"train/{quantity}"), ("validation", f"val/{quantity}")):
+                points = [plain(int(row["epoch"]) + 1, float(row[column])) for row in rows if column in row]
+                if points and len(runs) == 1:
+                    lines.append(Line(split, points, len(lines), len(lines)))
+                elif points:
+                    dashed = "dashed" if split == "training" else ""
+                    lines.append(Line(f"{run}, {split}", points, len(lines), number, dashed))
+        mark = (tested or {}).get(f"test/{quantity}")
+        if lines:
+            mark = mark if isinstance(mark, float) and math.isfinite(mark) else None
+            charts.append(Chart(quantity, "epoch", quantity, lines, log_y=quantity == "loss", mark=mark))
+    return charts
+
+
+def ticks(low: float, high: float, wanted: int = 5, least: float = 0.0) -> list[float]:
+    """Round numbers between `low` and `high`, at least `least` apart."""
     step = 10 ** math.floor(math.log10((high - low) / wanted))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= wanted)
+    step = max(step, least)
     return [round(number * step, 12) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
@@ -105,27 +122,40 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [f * 10.0**e for e in exponents for f in (1, 2, 5) if low <= f * 10.0**e <= high] or ticks(low, high)
 
 
-def _whole_ticks(first: float, last: float) -> list[float]:
-    if last <= first:
-        return [first]
-    step = max(1, round(ticks(0, last - first, 7)[1])) if last - first > 1 else 1
-    start = math.ceil(first / step) * step
-    return [float(x) for x in range(start, math.floor(last) + 1, step)]
+def y_range(chart: Chart) -> tuple[float, float]:
+    """Holds all that the chart shows, with some room above and below."""
+    values = chart.values()
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if chart.logarithmic:
+        return low / 1.15, high * 1.15
+    room = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
+    return low - room, high + room
 
 
-def _in_words(quantity: str, lines: list[tuple[str, Points, int, str]], mark: float | None) -> str:
-    """The picture for those who can't see it."""
-    parts = [
-        f"{name}: from {points[0][1]:.4g} in epoch {points[0][0]:g} to {points[-1][1]:.4g} in epoch {points[-1][0]:g}"
-        for name, points, _, _ in lines
-        if points
-    ]
-    tested = [] if mark is None else [f"test: {mark:.4g}"]
-    return f"{quantity} by epoch. " + "; ".join(parts + tested)
+def y_ticks(chart: Chart) -> list[tuple[float, str]]:
+    """(value, words) of the ticks along y."""
+    return [(value, f"{value:g}") for value in (log_ticks if chart.logarithmic else ticks)(*y_range(chart))]
 
 
-def _rows(lines: list[tuple[str, Points, int, str]]) -> list[tuple[int, list[float | None]]]:
-    """The numbers behind the picture: (epoch, [value of each line])."""
-    tables = [dict(points) for _, points, _, _ in lines]
-    epochs = sorted({x for table in tables for x in table})
-    return [(int(epoch), [table.get(epoch) for table in tables]) for epoch in epochs]
+def x_ticks(chart: Chart) -> list[tuple[float, str]]:
+    """(x, words) of the ticks along x: integers where all places are."""
+    places = chart.places()
+    if not places:
+        return []
+    first, last = min(places), max(places)
+    if first == last:
+        found = [first]
+    elif chart.spread:
+        found = [t for t in log_ticks(max(1.0, first), max(2.0, last)) if first <= t <= last]
+        found = ([0.0] if first == 0 else []) + found
+    else:
+        found = ticks(first, last, 7, least=1.0 if all(x == int(x) for x in places) else 0.0)
+    return [(x, short(x)) for x in found]
+
+
+def short(x: float) -> str:
+    """
+    >>> short(128.0), short(50_000.0)
+    ('128', '50k')
+    """
+    return f"{x / 1000:g}k" if x >= 10_000 else f"{x:g}"

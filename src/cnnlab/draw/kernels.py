@@ -1,13 +1,16 @@
 """Pictures of kernels. K kernels, C channels, h height, w width."""
 
+from collections.abc import Mapping
 from math import ceil
 
+import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
-# Zero is the white middle of the colour map in every picture: sign is what a derivative kernel is about.
-DIVERGING = "RdBu_r"
+from cnnlab._colour import DIVERGING
+
 SHOWN = 64  # kernels on one picture
 
 
@@ -48,3 +51,37 @@ def _tile(axes, line: int, column: int, kernel_Chw: Tensor, limit: float, figure
     if coloured:
         largest = kernel_Chw.abs().max().clamp_min(torch.finfo(kernel_Chw.dtype).tiny)
         axes[line * 2 + 1, column].imshow((0.5 + kernel_Chw / largest / 2).permute(1, 2, 0).numpy())
+
+
+def kernels_figure(layers: Mapping[str, tuple[Tensor, Tensor]], title: str) -> Figure:
+    """The first layers before and after training, one line per arm: {arm: (start, end), each (K, C, h, w)}.
+
+    Every kernel has its own scale, zero in the middle; of three channels the colours are shown, mid-grey for zero.
+    """
+    arms = list(layers)
+    first = layers[arms[0]][0]
+    height, width = first.shape[-2:]
+    lines, across = len(arms) * (height + 1), len(first) * (width + 1)
+    figure = Figure(figsize=(2.6 + 0.11 * across * 2, 0.9 + 0.11 * lines), layout="constrained")
+    for number, (axis, words) in enumerate(zip(figure.subplots(1, 2, sharey=True), ("start", "end"), strict=True)):
+        picture = np.ones((lines, across, 3))
+        for line, arm in enumerate(arms):
+            for column, kernel_Chw in enumerate(layers[arm][number]):
+                y, x = line * (height + 1), column * (width + 1)
+                picture[y : y + height, x : x + width] = _colours(kernel_Chw)
+        axis.imshow(picture)
+        axis.set(title=words, xticks=[], yticks=[line * (height + 1) + height / 2 - 0.5 for line in range(len(arms))])
+        axis.set_yticklabels(arms, fontsize=9)
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _colours(kernel_Chw: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """(h, w, 3) from 0 to 1."""
+    largest = float(kernel_Chw.abs().max()) or 1.0
+    weights_Chw = kernel_Chw.double().numpy() / largest if np.isfinite(largest) else np.zeros(tuple(kernel_Chw.shape))
+    if len(weights_Chw) == 3:
+        return np.moveaxis(0.5 + weights_Chw / 2, 0, -1)
+    return colormaps[DIVERGING](0.5 + weights_Chw.mean(0) / 2)[..., :3]

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
-# Zero is the white middle of the colour map in every picture: sign is what a derivative kernel is about.
-DIVERGING = "RdBu_r"
+from cnnlab._colour import DIVERGING
+
 TEXT, HEADING = 7.5, 11  # points
 _CHARACTER = 0.062  # inches that one character of TEXT takes
 _LINE = 0.15  # inches that one line of it takes

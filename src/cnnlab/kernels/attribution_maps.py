@@ -7,7 +7,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnlab.draw.tiles import DIVERGING, shortened, zero_centred
+from cnnlab._colour import DIVERGING
+from cnnlab.draw.tiles import shortened, zero_centred
 from cnnlab.kernels.responses import picture
 
 SIDE = 2.3  # inches

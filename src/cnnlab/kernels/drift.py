@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cnnlab._colour import OKABE_ITO
 from cnnlab.filters.analysis.drift import Drift
 
-_BLUE, _RED = "#0072B2", "#D55E00"
+_BLUE, _RED = OKABE_ITO["blue"], OKABE_ITO["vermilion"]
 
 
 def drift_figure(rows: Sequence[Drift], heading: str = "") -> Figure:

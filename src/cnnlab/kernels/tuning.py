@@ -7,21 +7,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch as Swatch
 
+from cnnlab._colour import OKABE_ITO
 from cnnlab.draw.kernel_pages import called
 from cnnlab.draw.tiles import TEXT, shortened
 from cnnlab.filters.analysis.identify import Match
 from cnnlab.filters.analysis.properties import KernelProperties
 
-# Okabe & Ito 2008: eight colours that colour-blind people tell apart.
 FAMILY_COLOURS = {
-    "derivative": "#0072B2",
-    "gaussian derivative": "#56B4E9",
-    "gabor": "#D55E00",
-    "laplacian": "#CC79A7",
-    "smoothing": "#009E73",
-    "sharpen": "#F0E442",
-    "dct": "#E69F00",
-    "shift": "#000000",
+    "derivative": OKABE_ITO["blue"],
+    "gaussian derivative": OKABE_ITO["sky"],
+    "gabor": OKABE_ITO["vermilion"],
+    "laplacian": OKABE_ITO["purple"],
+    "smoothing": OKABE_ITO["green"],
+    "sharpen": OKABE_ITO["yellow"],
+    "dct": OKABE_ITO["orange"],
+    "shift": OKABE_ITO["black"],
 }
 CHANCE = "0.75"  # grey: no better than chance
 

@@ -11,7 +11,7 @@ import jinja2
 import matplotlib
 from markupsafe import Markup
 
-from cnnlab.draw.kernels import DIVERGING
+from cnnlab._colour import DIVERGING
 
 FOLDER = Path(__file__).parent / "templates"
 DASH = "\N{EN DASH}"

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnlab.draw.curves import Points, learning_curves
+from cnnlab.draw.chart_figures import chart_figure
+from cnnlab.draw.charts import learning_curves
 from cnnlab.draw.kernels import kernel_grid
 
 
@@ -15,16 +16,6 @@ def kernels_figure(snapshots: Mapping[int, Tensor]) -> Figure:
     return kernel_grid({"first layer at initialisation": snapshots[first], f"after epoch {last}": snapshots[last]})
 
 
-def learning_curves_figure(rows: Sequence[Mapping[str, str]], test_accuracy: float | None) -> Figure:
-    """Loss and accuracy by epoch, of the rows of metrics.csv."""
-    panels: dict[str, dict[str, Points]] = {}
-    for quantity in ("loss", "accuracy"):
-        series: dict[str, Points] = {}
-        for split, name in (("train", "training"), ("val", "validation")):
-            column = f"{split}/{quantity}"
-            points = [(int(row["epoch"]) + 1, float(row[column])) for row in rows if column in row]
-            if points:
-                series[name] = points
-        if series or quantity == "loss":
-            panels[quantity] = series
-    return learning_curves(panels, None if test_accuracy is None else {"accuracy": test_accuracy})
+def learning_curves_figure(rows: Sequence[Mapping[str, str]], scores: Mapping[str, object]) -> Figure:
+    """Loss and accuracy by epoch, of the rows of metrics.csv; `scores` of the test are marked."""
+    return chart_figure(learning_curves([("", rows)], scores))

@@ -142,7 +142,7 @@ class Run:
         """`kernels`: the first layer before and after, where it was kept; `curves`: loss and accuracy by epoch."""
         snapshots = self.kernels()
         drawn = {"kernels": kernels_figure(snapshots)} if snapshots else {}
-        return drawn | {"curves": learning_curves_figure(self.metrics, self.scores.get("test/accuracy"))}
+        return drawn | {"curves": learning_curves_figure(self.metrics, self.scores)}
 
     def report(self, out: Path | None = None) -> Path:
         """Write the page of this run to `out`, by default report.html in its folder. Returns where it lies."""

@@ -9,15 +9,16 @@ import torch
 from scipy import stats
 
 from cnnlab.data.corruptions.corruptions import CORRUPTIONS
+from cnnlab.draw.charts import Chart, Point, lines_of
+from cnnlab.draw.forests import Compared, Forest
 from cnnlab.studies.claims import quantity
-from cnnlab.studies.html import Compared, Curves, Forest, HeatMap
+from cnnlab.studies.html import HeatMap
 from cnnlab.studies.spec import Study
 from cnnlab.studies.statistics.contrasts import Contrast, contrasts
 from cnnlab.studies.statistics.profiles import random_likeness, whitening_profile
 from cnnlab.studies.words import verdict
 
 Row = dict[str, Any]
-Band = tuple[float, float, float, float]
 
 
 def means(rows: Sequence[Row], name: str) -> dict[str, float]:
@@ -29,7 +30,7 @@ def means(rows: Sequence[Row], name: str) -> dict[str, float]:
     return {key: float(np.mean(values)) for key, values in cells.items()}
 
 
-def band(x: float, values_S: Sequence[float]) -> Band:
+def band(x: float, values_S: Sequence[float]) -> Point:
     """(x, mean, low, high): the 95 % interval of the mean by Student's t."""
     values_S = np.asarray(values_S, dtype=float)
     mean, half = float(values_S.mean()), 0.0
@@ -71,31 +72,31 @@ def forest(name: str, found: Sequence[Contrast], relevant: float, rates: Mapping
     return Forest(one.words[0].upper() + one.words[1:], one.unit, matters, one.better, leads[name], rows)
 
 
-def learning_curves(rows: Sequence[Row], words: Sequence[str]) -> list[Curves]:
+def learning_curves(rows: Sequence[Row], words: Sequence[str]) -> list[Chart]:
     found = []
     for where in words:
         lines = {}
         for arm, runs in _by_arm(rows, where).items():
             steps = [step for step, _ in runs[0]["curve"]]
             lines[arm] = [band(s, [100 * row["curve"][i][1] for row in runs]) for i, s in enumerate(steps)]
-        found.append(Curves(where, "step", "validation accuracy in per cent", lines, spread=True))
+        found.append(Chart(where, "step", "validation accuracy in per cent", lines_of(lines), spread=True))
     return found
 
 
-def by_size(rows: Sequence[Row]) -> list[Curves]:
+def by_size(rows: Sequence[Row]) -> list[Chart]:
     """Accuracy by number of images, where there are two numbers or more; "all" has no place on the axis."""
     sizes = sorted({row["train_size"] for row in rows if row["train_size"] != "all"})
     if len(sizes) < 2:
         return []
-    lines: dict[str, list[Band]] = {}
+    lines: dict[str, list[Point]] = {}
     for arm in dict.fromkeys(row["arm"] for row in rows):
         for size in sizes:
             values = [100 * row["accuracy"] for row in rows if row["arm"] == arm and row["train_size"] == size]
             lines.setdefault(arm, []).append(band(size, values))
-    return [Curves("Accuracy at the end", "training images", "test accuracy in per cent", lines, spread=True)]
+    return [Chart("Accuracy at the end", "training images", "test accuracy in per cent", lines_of(lines), spread=True)]
 
 
-def drift_curves(rows: Sequence[Row], words: Sequence[str], variances: Sequence[float], filters: int) -> list[Curves]:
+def drift_curves(rows: Sequence[Row], words: Sequence[str], variances: Sequence[float], filters: int) -> list[Chart]:
     """Likeness to the reference's last profile, to whitening, and to the start, over epochs, with their nulls."""
     white_D = whitening_profile(torch.tensor(variances, dtype=torch.float64))
     null = random_likeness(white_D, filters)
@@ -117,7 +118,7 @@ def drift_curves(rows: Sequence[Row], words: Sequence[str], variances: Sequence[
                 if points:
                     lines[arm] = points
             if lines:
-                found.append(Curves(f"{title}: {where}", "epoch", y, lines, spread=True))
+                found.append(Chart(f"{title}: {where}", "epoch", y, lines_of(lines), spread=True))
     return found
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnnlab._choices import UsageError
-from cnnlab.draw.bands import Axis, Band, BandChart, axis_of, band_chart
+from cnnlab.draw.chart_svg import classes, readings, svg
+from cnnlab.draw.charts import Chart
+from cnnlab.draw.forests import Axis, Compared, Forest, axis_of
 from cnnlab.report.page import assemble
 
 KINDS = ("reference", "bank", "permuted", "shuffled", "random")  # controls are drawn with broken lines
@@ -24,51 +26,6 @@ class Arm:
     words: str
     family: str
     kind: str
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One arm against `control` under one condition: the mean difference and its interval in the forest's unit.
-
-    words: the verdict. clear: whether the interval is off 0. holds: whether it is so after correction too.
-    """
-
-    arm: str
-    control: str
-    condition: str
-    mean: float
-    low: float
-    high: float
-    seeds: int
-    words: str
-    clear: bool
-    holds: bool
-
-
-@dataclass(frozen=True)
-class Forest:
-    """All comparisons of one quantity. `relevant`: the smallest difference that matters, shaded about 0.
-
-    better: "higher" or "lower" values; the side that is better is named under the axis.
-    """
-
-    quantity: str
-    unit: str
-    relevant: float
-    better: str
-    lead: str
-    rows: Sequence[Compared]
-
-
-@dataclass(frozen=True)
-class Curves:
-    """One picture: {arm: [(x, mean, low, high), ...]}. `spread`: x over log(1 + x)."""
-
-    title: str
-    x: str
-    y: str
-    lines: dict[str, Sequence[Band]]
-    spread: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,9 +69,9 @@ class StudyPage:
     hypotheses: Sequence[tuple[str, str, str]] = ()
     summary: Sequence[str] = ()
     forests: Sequence[Forest] = ()
-    curves: Sequence[Curves] = ()
-    sizes: Sequence[Curves] = ()
-    drift: Sequence[Curves] = ()
+    curves: Sequence[Chart] = ()
+    sizes: Sequence[Chart] = ()
+    drift: Sequence[Chart] = ()
     corruptions: Sequence[HeatMap] = ()
     table: Table | None = None
     power: Table | None = None
@@ -128,38 +85,33 @@ class StudyPage:
 def render_study(page: StudyPage) -> str:
     """The page as text. ValueError for an arm or a condition that the study lacks, or a comparison given twice."""
     _check(page)
+    dressed = styles(page.arms)
     sections = {"curves": page.curves, "sizes": page.sizes, "drift": page.drift}
-    charts = {name: [_chart(page, one) for one in pictures] for name, pictures in sections.items()}
-    every = [one for pictures in charts.values() for one in pictures]
+    charts = {name: [chart.styled(dressed) for chart in pictures] for name, pictures in sections.items()}
+    every = [chart for pictures in charts.values() for chart in pictures]
     return assemble(
         "study.html.j2",
         scripts=("tables.js", "study.js"),
         styles=("report.css", "study.css"),
         page=page,
-        styles_of=styles(page.arms),
+        styles_of=[classes(*style, COLOURS) for style in dressed.values()],
         forests=[(forest, *_forest(page, forest)) for forest in page.forests],
-        charts=charts,
+        charts={name: [(chart, svg(chart, COLOURS)) for chart in pictures] for name, pictures in charts.items()},
         heats=[(heat, _strongest(heat)) for heat in page.corruptions],
-        data=[[{"arm": line.arm, "points": line.points} for line in one.lines] for one in every],
+        data=[readings(chart) for chart in every],
     )
 
 
-def styles(arms: Sequence[Arm]) -> list[str]:
-    """The classes of each arm: a colour by family, and a line that is broken for controls."""
+def styles(arms: Sequence[Arm]) -> dict[str, tuple[int, str]]:
+    """Of each arm: a colour by family, and a line that is broken for controls."""
     families = list(dict.fromkeys(arm.family for arm in arms))
-    broken = {"permuted": " dashed", "shuffled": " dotted"}
-    return [f"s{families.index(arm.family) % COLOURS}{broken.get(arm.kind, '')}" for arm in arms]
-
-
-def _chart(page: StudyPage, curves: Curves) -> BandChart:
-    order = {arm.name: number for number, arm in enumerate(page.arms)}
-    lines = sorted((order[arm], arm, points) for arm, points in curves.lines.items())
-    return band_chart(curves.title, curves.x, curves.y, lines, curves.spread)
+    broken = {"permuted": "dashed", "shuffled": "dotted"}
+    return {arm.name: (families.index(arm.family), broken.get(arm.kind, "")) for arm in arms}
 
 
 def _forest(page: StudyPage, forest: Forest) -> tuple[Axis, list[tuple[tuple[str, str], list[dict[str, Any] | None]]]]:
     """The axis that all panels share, and for every (arm, control) its cells in the order of the conditions."""
-    axis = axis_of([end for row in forest.rows for end in (row.low, row.high, row.mean)], forest.relevant)
+    axis = axis_of(forest)
     cells = {((row.arm, row.control), row.condition): _cell(axis, row) for row in forest.rows}
     pairs = dict.fromkeys((row.arm, row.control) for row in forest.rows)
     return axis, [(pair, [cells.get((pair, condition)) for condition in page.conditions]) for pair in pairs]
@@ -196,7 +148,7 @@ def _check(page: StudyPage) -> None:
             if place in seen:
                 raise UsageError(f"{forest.quantity}: {place}, twice")
             seen.add(place)
-    named |= {arm for part in (page.curves, page.sizes, page.drift) for one in part for arm in one.lines}
+    named |= {line.name for part in (page.curves, page.sizes, page.drift) for chart in part for line in chart.lines}
     named |= {arm for heat in page.corruptions for arm, _ in heat.rows}
     for kind, unknown, known in (
         ("arms", named - arms, arms),

@@ -8,7 +8,8 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from cnnlab.draw.tiles import DIVERGING, zero_centred
+from cnnlab._colour import DIVERGING
+from cnnlab.draw.tiles import zero_centred
 from cnnlab.edges.pictures import ink_picture, orientation_picture
 from cnnlab.tour.sheet import (
     INK,

@@ -5,7 +5,8 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from cnnlab.draw.tiles import DIVERGING, zero_centred
+from cnnlab._colour import DIVERGING
+from cnnlab.draw.tiles import zero_centred
 from cnnlab.receptive import ReceptiveField
 from cnnlab.tour.sheet import (
     INK,

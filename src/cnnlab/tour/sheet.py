@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from cnnlab.draw.tiles import DIVERGING, zero_centred
+from cnnlab._colour import DIVERGING
+from cnnlab.draw.tiles import zero_centred
 
 WIDE, NARROW = 11.0, 4.4  # of a figure on a page and on a phone
 INK, SOFT, RULE = "#1c1f24", "#596170", "#dfe2e6"
