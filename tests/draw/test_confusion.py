@@ -31,7 +31,7 @@ def test_names_stand_on_both_axes_and_long_ones_are_cut() -> None:
     axis = confusion_matrix(COUNTS, ["cat", "dog", "a very long name of a class"]).axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["cat", "dog", "a very long nam…"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["cat", "dog", "a very long nam…"]
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("answer", "true class")
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("prediction", "true class")
 
 
 @pytest.mark.parametrize("classes", [2, NUMBERED, NUMBERED + 1, 61, 100])

@@ -216,7 +216,7 @@ def test_kernels_without_an_orientation_are_counted_and_not_drawn() -> None:
 
 def test_the_figure_of_change_draws_what_changed_and_says_why_an_angle_is_missing() -> None:
     full = random_kernels(12, 1, 2, 2)
-    rows = drift({0: full, 1: full + 0.1, 2: torch.zeros_like(full)}, share=1.0)
+    rows = drift({0: full, 1: full + 0.1, 2: torch.zeros_like(full)}, fraction=1.0)
     figure = drift_figure(rows)
     distance = figure.axes[1].lines[0].get_ydata()
     assert list(distance) == pytest.approx([row.relative_distance for row in rows])

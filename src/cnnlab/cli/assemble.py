@@ -18,12 +18,12 @@ from cnnlab._choices import UsageError
 from cnnlab._trust import taken, trusted_factory
 from cnnlab.cli.classes import read as read_class
 from cnnlab.cli.values import fits
-from cnnlab.data.contract import Data
+from cnnlab.data.contract import Data, class_data
 from cnnlab.data.images.sources import source_of
 from cnnlab.filters import FilterBank, bank
 from cnnlab.filters.expression import needs_patches, patch_size
 from cnnlab.nn.contract import LabNetwork, validate_network
-from cnnlab.runs.matching import check_kind, class_data
+from cnnlab.runs.matching import check_kind
 from cnnlab.training.recipe import Recipe, try_out
 from cnnlab.training.tasks.network import MakeOptimizer, MakeSchedule
 

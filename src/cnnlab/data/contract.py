@@ -1,7 +1,7 @@
 """What a training, a report and a study ask of data. N images, B batch, C channel, H, W image, S side of a patch."""
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import torch
@@ -76,6 +76,18 @@ class BoundaryPhotographs(Data, Protocol):
     def benchmark(self) -> Iterator[tuple[str, Tensor, np.ndarray]]:
         """Of each photograph: name, image_CHW in [0, 1], boundaries_AHW of its annotators."""
         ...
+
+
+def class_data(data: Data) -> ClassData:
+    """The same, known to have classes."""
+    assert data.kind != "boundaries"
+    return cast(ClassData, data)
+
+
+def boundary_data(data: Data) -> BoundaryPhotographs:
+    """The same, known to have boundaries."""
+    assert data.kind == "boundaries"
+    return cast(BoundaryPhotographs, data)
 
 
 def validate_data(data: Data) -> None:

@@ -7,9 +7,11 @@ from typing import TypeVar
 
 from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import AxesImage
 from torch import Tensor
 
 from cnnlab._choices import UsageError
+from cnnlab._colour import DIVERGING
 from cnnlab.draw.kernel_pages import scale_of
 from cnnlab.draw.tiles import Cell, Page, tile_page, zero_centred
 
@@ -20,10 +22,10 @@ APART = 4  # times: where the largest weights of epochs are further apart, one s
 
 
 def kernel_animation(snapshots: dict[int, Tensor], path: Path, *, frames_per_second: int = 6) -> list[Path]:
-    """`path` with the ending .gif, and .mp4 where ffmpeg is installed: a frame an epoch; returns what was written.
+    """`path` with the ending .gif, and .mp4 where ffmpeg is installed: one frame per epoch; returns what was written.
 
     Snapshots {epoch: (K, C, h, w)}, of which SHOWN kernels are drawn. One scale, symmetric about zero, for all epochs,
-    or a scale an epoch where theirs are `uneven`, which the heading then tells with the bar as a share of it;
+    or one per epoch where theirs are `uneven`, which the heading then tells with the bar as a fraction of it;
     kernels for three channels in colour, mid-grey for zero; of other numbers of channels their mean. ValueError for
     no snapshots.
     """
@@ -49,7 +51,7 @@ def kernel_animation(snapshots: dict[int, Tensor], path: Path, *, frames_per_sec
     FigureCanvasAgg(page.figure)
     heading = page.figure.texts[0]
 
-    def draw(epoch: int) -> list:
+    def draw(epoch: int) -> list[AxesImage]:
         for image, tile in zip(page.images, tiles(epoch), strict=True):
             image.set_data(tile.numpy())
         heading.set_text(words(epoch))
@@ -97,8 +99,14 @@ def _tiles(kernels_KChw: Tensor, limit: float) -> list[Tensor]:
 
 
 def _page(tiles: list[Tensor], limit: float, coloured: bool, heading: str, apart: bool) -> Page:
-    cells = [Cell((tile,)) for tile in tiles]
-    how = {"columns": 16 if len(cells) > 32 else 8, "side": 0.6, "norm": zero_centred(limit)}
-    what = "share of the scale" if apart else "weight"
-    how |= {"cmap": "gray", "label": f"{what} in each channel"} if coloured else {"label": what}
-    return tile_page(cells, heading=heading, cut=True, **how)
+    words = "fraction of the scale" if apart else "weight"
+    return tile_page(
+        [Cell((tile,)) for tile in tiles],
+        columns=16 if len(tiles) > 32 else 8,
+        side=0.6,
+        norm=zero_centred(limit),
+        cmap="gray" if coloured else DIVERGING,
+        label=f"{words} in each channel" if coloured else words,
+        heading=heading,
+        cut=True,
+    )

@@ -40,7 +40,9 @@ def _panel(axis: Axes, chart: Chart) -> None:
     if chart.mark is not None:
         axis.axhline(chart.mark, linestyle="--", color="0.4", linewidth=1)
         words = f"test {chart.mark:.4f}"
-        axis.annotate(words, (0, chart.mark), (3, 2), axis.get_yaxis_transform(), "offset points", fontsize=8, color="0.4")
+        axis.annotate(
+            words, (0, chart.mark), (3, 2), axis.get_yaxis_transform(), "offset points", fontsize=8, color="0.4"
+        )
     if chart.spread:
         axis.set_xscale("function", functions=(np.log1p, np.expm1))
     if chart.logarithmic:

@@ -7,15 +7,15 @@ NUMBERED = 20  # more classes than this have no room for numbers
 
 
 def confusion_matrix(confusion_KK: Tensor, names: list[str]) -> Figure:
-    """Rows: the true class; columns: the answer; colour: the share of the row; number: images."""
+    """Rows: the true class; columns: the prediction; colour: the fraction of the row; number: images."""
     counts = confusion_KK.cpu().double()
-    share = counts / counts.sum(1, keepdim=True).clamp_min(1)
+    fraction = counts / counts.sum(1, keepdim=True).clamp_min(1)
     side = min(12.0, 2.2 + 0.42 * len(names))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axis = figure.subplots()
-    image = axis.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axis, shrink=0.8, label="share of the true class")
-    axis.set(xlabel="answer", ylabel="true class")
+    image = axis.imshow(fraction.numpy(), cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axis, shrink=0.8, label="fraction of the true class")
+    axis.set(xlabel="prediction", ylabel="true class")
     if len(names) <= 60:
         short = [name if len(name) <= 16 else f"{name[:15]}…" for name in names]
         axis.set_xticks(range(len(names)), short, rotation=45, ha="right", fontsize=8)
@@ -24,7 +24,7 @@ def confusion_matrix(confusion_KK: Tensor, names: list[str]) -> Figure:
         for row in range(len(names)):
             for column in range(len(names)):
                 if counts[row, column]:
-                    colour = "white" if share[row, column] > 0.5 else "black"
+                    colour = "white" if fraction[row, column] > 0.5 else "black"
                     number = f"{int(counts[row, column])}"
                     axis.text(column, row, number, ha="center", va="center", color=colour, fontsize=7)
     return figure

@@ -1,13 +1,14 @@
 """Banks of kernels on pages, sorted by what they do. K kernels, C channels, h height, w width, R frequencies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from cnnlab._choices import UsageError
-from cnnlab.draw.tiles import Cell, tile_page, zero_centred
+from cnnlab.draw.tiles import Cell, Page, tile_page, zero_centred
 from cnnlab.filters.analysis.identify import Match
 from cnnlab.filters.analysis.properties import KernelProperties, principal_maps
 
@@ -25,7 +26,7 @@ def what_they_do(properties: Sequence[KernelProperties], matches: Sequence[Match
     def number(value: float | None) -> float:
         return _LAST if value is None else value
 
-    def key(index: int) -> tuple:
+    def key(index: int) -> tuple[float | str, ...]:
         own, match = properties[index], matches[index]
         orientation = number(own.orientation)
         return {
@@ -77,8 +78,9 @@ def kernel_pages(
     kind = kinds.get(channels, f"the principal map over {channels} channels")
     columns, side, most = (4, 0.62, 32) if channels == 3 else (10, 0.95, 60)
     first = ", ".join(part for part in (heading, kind) if part)
-    how = {"columns": columns, "side": side, "norm": zero_centred(limit), "label": "weight"}
-    return _paged(cells, first, per_page or most, cut=float(shown.abs().max()) > limit, **how)
+    cut = float(shown.abs().max()) > limit
+    draw = partial(tile_page, columns=columns, side=side, norm=zero_centred(limit), label="weight", cut=cut)
+    return _paged(cells, first, per_page or most, draw)
 
 
 def scale_of(kernels_KChw: Tensor) -> float:
@@ -102,16 +104,17 @@ def spectrum_pages(
         cells.append(Cell((spectrum_RR / (spectrum_RR.max() or 1),), names[index]))
     kind = "Fourier magnitude, -1/2 to 1/2 cycles per pixel along x and y, 0 in the middle"
     first = f"{heading}\n{kind}" if heading else kind
-    scale = {"norm": Normalize(0, 1), "cmap": "viridis", "label": "share of the kernel's maximum"}
-    return _paged(cells, first, per_page, columns=10, side=0.95, **scale)
+    label = "fraction of the kernel's maximum"
+    draw = partial(tile_page, columns=10, side=0.95, norm=Normalize(0, 1), cmap="viridis", label=label)
+    return _paged(cells, first, per_page, draw)
 
 
-def _paged(cells: list[Cell], heading: str, per_page: int, **how) -> list[Figure]:
+def _paged(cells: list[Cell], heading: str, per_page: int, draw: Callable[..., Page]) -> list[Figure]:
     pages = [cells[start : start + per_page] for start in range(0, len(cells), per_page)]
     figures = []
     for number, page in enumerate(pages, start=1):
         which = f" (page {number} of {len(pages)})" if len(pages) > 1 else ""
-        figures.append(tile_page(page, heading=f"{heading}{which}", **how).figure)
+        figures.append(draw(page, heading=f"{heading}{which}").figure)
     return figures
 
 

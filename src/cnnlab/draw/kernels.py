@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnlab._colour import DIVERGING
@@ -17,7 +18,7 @@ SHOWN = 64  # kernels on one picture
 def kernel_grid(rows: dict[str, Tensor], columns: int = 16) -> Figure:
     """Kernels under each other, such as before and after training: {"before": (K, C, h, w), ...}, all of one shape.
 
-    A tile is the kernel averaged over its channels, which is how it answers to a grey image; of kernels for
+    A tile is the kernel averaged over its channels, which is its response to a grey image; of kernels for
     three channels a second tile shows the colours, mid-grey for zero. One scale, symmetric about zero, for all.
     At most SHOWN kernels are drawn, and the title says so.
     """
@@ -37,13 +38,13 @@ def kernel_grid(rows: dict[str, Tensor], columns: int = 16) -> Figure:
             axis.set_axis_off()
         for index, kernel_Chw in enumerate(kernels):
             line, column = divmod(index, per_row)
-            _tile(axes, line, column, kernel_Chw, limit, figure_height=height)
+            _tile(axes, line, column, kernel_Chw, limit)
         image = axes[0, 0].images[0]
         part.colorbar(image, ax=axes, shrink=0.9, aspect=12 * height, pad=0.01).ax.tick_params(labelsize=7)
     return figure
 
 
-def _tile(axes, line: int, column: int, kernel_Chw: Tensor, limit: float, figure_height: int) -> None:
+def _tile(axes: NDArray[np.object_], line: int, column: int, kernel_Chw: Tensor, limit: float) -> None:
     grey = kernel_Chw.mean(0)
     coloured = kernel_Chw.shape[0] == 3
     axis = axes[line * 2 if coloured else line, column]
@@ -78,7 +79,7 @@ def kernels_figure(layers: Mapping[str, tuple[Tensor, Tensor]], title: str) -> F
     return figure
 
 
-def _colours(kernel_Chw: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _colours(kernel_Chw: Tensor) -> NDArray[np.float64]:
     """(h, w, 3) from 0 to 1."""
     largest = float(kernel_Chw.abs().max()) or 1.0
     weights_Chw = kernel_Chw.double().numpy() / largest if np.isfinite(largest) else np.zeros(tuple(kernel_Chw.shape))

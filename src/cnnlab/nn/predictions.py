@@ -27,6 +27,10 @@ class Predictions:
         confidence_B, predicted_B = probability_BK.max(1)
         return cls(label_B, predicted_B, confidence_B, probability_BK.gather(1, label_B[:, None])[:, 0])
 
+    def __getitem__(self, part: slice) -> "Predictions":
+        """Of some of the images."""
+        return Predictions(self.label_N[part], self.predicted_N[part], self.confidence_N[part], self.truth_N[part])
+
     @classmethod
     def joined(cls, batches: Sequence["Predictions"]) -> "Predictions":
         """Of all batches, in their order."""

@@ -10,9 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from cnnlab._choices import UsageError
-from cnnlab.data.boundaries.module import BoundaryData
-from cnnlab.data.images.loader import EpochLoader
-from cnnlab.data.images.module import ImageData
+from cnnlab.data.contract import Batches, ClassData, Data
 from cnnlab.report.section import ReportedRun
 
 MOST = 6  # images to draw receptive fields on
@@ -30,7 +28,7 @@ class Chosen:
     words: list[str]
 
 
-def labelled(data: ImageData, run: ReportedRun) -> tuple[str, EpochLoader]:
+def labelled(data: ClassData, run: ReportedRun) -> tuple[str, Batches]:
     """The test split if the run was tested, else the validation images: the split and its batches."""
     metrics = run.summary.get("metrics")
     if isinstance(metrics, dict) and "test/accuracy" in metrics and data.has_test:
@@ -39,7 +37,7 @@ def labelled(data: ImageData, run: ReportedRun) -> tuple[str, EpochLoader]:
     return "validation", data.val_dataloader()
 
 
-def chosen_images(data: ImageData, run: ReportedRun) -> Chosen:
+def chosen_images(data: ClassData, run: ReportedRun) -> Chosen:
     """The first image of each of the first classes that come, at most MOST, from the split of `labelled`."""
     first: dict[int, Tensor] = {}
     for image_BCHW, label_B in labelled(data, run)[1]:
@@ -58,14 +56,14 @@ def chosen_images(data: ImageData, run: ReportedRun) -> Chosen:
     )
 
 
-def chosen_windows(data: BoundaryData) -> Chosen:
+def chosen_windows(data: Data) -> Chosen:
     """Windows of training photographs in [0, 1]."""
     image_MCSS = data.patches(min(WINDOW, *data.image_size), MOST, seed=0)
     words = [f"Window {number + 1} of the training photographs" for number in range(MOST)]
     return Chosen(image_MCSS, [as_uri(image_CSS) for image_CSS in image_MCSS], words)
 
 
-def picture(image_CHW: Tensor, data: ImageData) -> str:
+def picture(image_CHW: Tensor, data: Data) -> str:
     """A normalised image as a data URI: PNG where it is small, else JPEG of at most LARGEST_SIDE pixels."""
     mean_C11, std_C11 = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
     return as_uri((image_CHW.float() * std_C11 + mean_C11).clamp(0, 1))

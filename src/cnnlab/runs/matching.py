@@ -1,10 +1,9 @@
 """Do data and a network fit each other?"""
 
 from collections.abc import Mapping
-from typing import cast
 
 from cnnlab._choices import UsageError
-from cnnlab.data.contract import BoundaryPhotographs, ClassData, Data
+from cnnlab.data.contract import Data, class_data
 from cnnlab.nn.rebuilding import NetworkRecord
 
 
@@ -14,18 +13,6 @@ def check_kind(classifies: bool, data: Data, network: str) -> None:
         raise UsageError(f"model: {network} is a classifier, and {data.name} has boundaries; take model=edge_net")
     if not classifies and data.kind == "classes":
         raise UsageError(f"model: {network} predicts a boundary map, and {data.name} has classes; take data=bsds500")
-
-
-def class_data(data: Data) -> ClassData:
-    """The same, known to have classes."""
-    assert data.kind != "boundaries"
-    return cast(ClassData, data)
-
-
-def boundary_data(data: Data) -> BoundaryPhotographs:
-    """The same, known to have boundaries."""
-    assert data.kind == "boundaries"
-    return cast(BoundaryPhotographs, data)
 
 
 def check_match(data: Data, about: NetworkRecord) -> None:

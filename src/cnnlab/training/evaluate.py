@@ -8,13 +8,13 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab._tables import write_csv
-from cnnlab.data.contract import Data
+from cnnlab.data.contract import Data, boundary_data, class_data
 from cnnlab.draw.confusion import confusion_matrix
 from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.judging import benchmark
 from cnnlab.nn.contract import validate_network
 from cnnlab.runs.checkpoints import find_checkpoint
-from cnnlab.runs.matching import boundary_data, check_match, class_data
+from cnnlab.runs.matching import check_match
 from cnnlab.runs.run import Run
 from cnnlab.training.fit import quiet_advice, score
 from cnnlab.training.recipe import Recipe

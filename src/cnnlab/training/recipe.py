@@ -11,9 +11,9 @@ from lightning.pytorch.loggers.logger import Logger
 from torch import nn
 
 from cnnlab._choices import UsageError
-from cnnlab.data.contract import Data
+from cnnlab.data.contract import Data, class_data
 from cnnlab.nn.rebuilding import NetworkRecord
-from cnnlab.runs.matching import check_kind, class_data
+from cnnlab.runs.matching import check_kind
 from cnnlab.training.muon import Muon
 from cnnlab.training.schedules import OneCycle
 from cnnlab.training.tasks.boundaries import BoundaryTask

@@ -15,13 +15,12 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from cnnlab._files import held
-from cnnlab.data.contract import Data
+from cnnlab.data.contract import Data, boundary_data, class_data
 from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.judging import benchmark
 from cnnlab.nn.contract import validate_network
 from cnnlab.nn.rebuilding import NetworkRecord, describe
 from cnnlab.runs.checkpoints import CHECKPOINTS, best_or_last, read_checkpoint
-from cnnlab.runs.matching import boundary_data, class_data
 from cnnlab.runs.metrics import last_epoch
 from cnnlab.runs.record import RunRecord, is_first_process, recorded
 from cnnlab.runs.run import Run

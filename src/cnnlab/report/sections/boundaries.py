@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cnnlab.data.boundaries.module import BoundaryData
+from cnnlab.data.contract import boundary_data
 from cnnlab.edges.benchmark.judging import examples
 from cnnlab.report.pictures import MOST, as_uri
 from cnnlab.report.section import ReportedRun, Section, Shown, register
@@ -15,9 +15,10 @@ def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
     """split, rows: {stem, photograph, people, network}, each picture a data URI, black a sure boundary."""
     if run.about is None or "class_names" in run.about:
         return None
-    if run.network is None or not isinstance(run.data, BoundaryData):
+    if run.network is None or run.data is None:
         return run.reason("data", "network")
-    found = examples(run.network, run.data, torch.device("cpu"), MOST)
+    data = boundary_data(run.data)
+    found = examples(run.network, data, torch.device("cpu"), MOST)
     if not found:
         return "The run is scored on no photographs (data.scored=null)."
     rows = [
@@ -29,7 +30,7 @@ def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
         }
         for example in found
     ]
-    return {"split": run.data.scored, "rows": rows}
+    return {"split": data.scored, "rows": rows}
 
 
 def _ink(probability_HW: Tensor) -> Tensor:

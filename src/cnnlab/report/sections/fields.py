@@ -10,7 +10,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor, nn
 
-from cnnlab.data.boundaries.module import BoundaryData
+from cnnlab.data.contract import class_data
 from cnnlab.draw.animation import evenly
 from cnnlab.nn.torchvision_net import TorchvisionNet
 from cnnlab.receptive import ReceptiveField, receptive_fields
@@ -74,8 +74,8 @@ def receptive(run: ReportedRun, largest: int) -> Fields | str:
     """The fields of a run, on images of its data."""
     if run.network is None or run.data is None:
         return run.reason("data", "network")
-    data = run.data
-    chosen = chosen_windows(data) if isinstance(data, BoundaryData) else chosen_images(data, run)
+    on_windows = run.data.kind == "boundaries"
+    chosen = chosen_windows(run.data) if on_windows else chosen_images(class_data(run.data), run)
     return fields(run.network, chosen, largest)
 
 

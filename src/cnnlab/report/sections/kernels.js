@@ -10,12 +10,12 @@ page.section("kernels", (root, shown) => {
 
   function draw(canvas, frame, index, shared) {
     if (canvas.classList.contains("colour")) {
-      const from = index * area * 3, share = shared ? shown.brightest[frame] / brightest : 1;
-      const channel = (value) => Math.round(128 + (value - 128) * share);
+      const from = index * area * 3, fraction = shared ? shown.brightest[frame] / brightest : 1;
+      const channel = (value) => Math.round(128 + (value - 128) * fraction);
       page.paint(canvas, width, height, (i) => [...colours[frame].subarray(from + 3 * i, from + 3 * i + 3)].map(channel).concat(255));
     } else {
-      const share = (shared ? shown.limits[frame] / largest : 1) / 127;
-      page.paint(canvas, width, height, (i) => page.diverging(frames[frame][index * area + i] * share));
+      const fraction = (shared ? shown.limits[frame] / largest : 1) / 127;
+      page.paint(canvas, width, height, (i) => page.diverging(frames[frame][index * area + i] * fraction));
     }
   }
 

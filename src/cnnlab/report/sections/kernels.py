@@ -16,8 +16,8 @@ from cnnlab.draw.kernel_pages import called
 from cnnlab.filters.analysis.drift import drift
 from cnnlab.filters.analysis.identify import identify, null
 from cnnlab.filters.analysis.properties import properties
-from cnnlab.nn.edge_net import EdgeNet
-from cnnlab.nn.small_cnn import SmallCNN
+from cnnlab.nn.contract import LabNetwork
+from cnnlab.nn.initialisation.writing import WrittenFilter
 from cnnlab.nn.torchvision_net import TorchvisionNet
 from cnnlab.report.pictures import as_text
 from cnnlab.report.section import ReportedRun, Section, Shown, register
@@ -55,7 +55,7 @@ def first_layer(run: ReportedRun, largest: int) -> Kernels | str:
     """The kernels of a run with their names, where its network says what they started as."""
     if not run.snapshots:
         return run.reason("snapshots")
-    names = kernel_names(run.network, run.about or {}, len(next(iter(run.snapshots.values()))))
+    names = kernel_names(run.network, len(next(iter(run.snapshots.values()))))
     return kernels(run.snapshots, names, largest)
 
 
@@ -104,21 +104,22 @@ def table(kernels_KChw: Tensor, names: Sequence[str] | None, cosines: Sequence[f
     ]
 
 
-def kernel_names(network: nn.Module | None, about: Shown, count: int) -> list[str] | None:
+def kernel_names(network: nn.Module | None, count: int) -> Sequence[str] | None:
     """What each kernel of the first layer started as; None where the network doesn't say."""
-    if network is None:
+    if not isinstance(network, LabNetwork):
         return None
-    arguments = about["arguments"]
-    if about["bank"] is None or (isinstance(arguments, Mapping) and arguments.get("start") == "random"):
+    if network.bank is None or network.arguments.get("start") == "random":
         return ["random"] * count
-    names: list[str] = []
-    if isinstance(network, SmallCNN | EdgeNet):
-        names = list(network.front_end.response_names)
-    elif isinstance(network, TorchvisionNet) and network.stem_report is not None:
-        for start in network.stem_report.filters:
-            change = "" if start.change == "none" else f", {start.change}"
-            names.append("random" if start.kernel is None else f"{start.kernel}{change}")
+    names = list(network.kernel_names)
+    if isinstance(network, TorchvisionNet) and network.stem_report is not None:
+        names = [_written(start) for start in network.stem_report.filters]
     return names if len(names) == count else None
+
+
+def _written(start: WrittenFilter) -> str:
+    if start.kernel is None:
+        return "random"
+    return start.kernel if start.change == "none" else f"{start.kernel}, {start.change}"
 
 
 def _signed(grey_Khw: Tensor, limit: float) -> str:

@@ -1,13 +1,14 @@
 """What a classifier predicts on a split, and where it is most surely wrong. B batch, C channel, H, W image, K class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from cnnlab.data.images.module import ImageData
+from cnnlab.data.contract import Batches, class_data
+from cnnlab.nn.predictions import Predictions
 from cnnlab.report.pictures import labelled, picture
 from cnnlab.report.section import ReportedRun, Section, register
 
@@ -35,7 +36,7 @@ class Confused(TypedDict):
     fraction: float
 
 
-class Predictions(TypedDict):
+class Predicted(TypedDict):
     """`rows`: of the confusion matrix, (images, fraction of the true class) each; None for too many classes."""
 
     split: str
@@ -58,18 +59,19 @@ class Wrong(NamedTuple):
     image_CHW: Tensor
 
 
-def predictions(run: ReportedRun, largest: int) -> Predictions | str | None:
+def predictions(run: ReportedRun, largest: int) -> Predicted | str | None:
     """On the test split if the run was tested, else on the validation images."""
     if run.about is not None and "class_names" not in run.about:
         return None
-    data = run.data
-    if run.network is None or not isinstance(data, ImageData):
+    if run.network is None or run.data is None:
         return run.reason("data", "network")
+    data = class_data(run.data)
     split, loader = labelled(data, run)
     if len(loader) == 0:
         return "The run has neither validation nor test images, so there is nothing to be wrong about."
+    known = run.predictions if split == "test" else None
     run.network.to(loader.device)
-    confusion_KK, wrong = predicted(run.network, loader, data.num_classes)
+    confusion_KK, wrong = classified(run.network, loader, data.num_classes, known)
     run.network.cpu()
     names, images = data.class_names, int(confusion_KK.sum())
     confusion = [(i, j, int(confusion_KK[i, j])) for i, j in confusion_KK.nonzero().tolist()]
@@ -95,21 +97,27 @@ def predictions(run: ReportedRun, largest: int) -> Predictions | str | None:
 
 
 @torch.no_grad()
-def predicted(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], classes: int) -> tuple[Tensor, list[Wrong]]:
-    """The confusion matrix (K, K), rows the true classes, and the ERRORS most confident errors."""
+def classified(
+    network: nn.Module, batches: Batches, classes: int, known: Predictions | None
+) -> tuple[Tensor, list[Wrong]]:
+    """The confusion matrix (K, K), rows the true classes, and the ERRORS most confident errors.
+
+    Predictions that are `known` are not computed once more.
+    """
     confusion_KK = torch.zeros(classes, classes, dtype=torch.int64)
     worst: list[Wrong] = []
+    start = 0
     for image_BCHW, label_B in batches:
-        probability_BK = network(image_BCHW).float().softmax(1)
-        confidence_B, class_B = probability_BK.max(1)
-        pairs_B = label_B * classes + class_B
+        end = start + len(label_B)
+        found = Predictions.of(network(image_BCHW), label_B) if known is None else known[start:end]
+        start = end
+        pairs_B = found.label_N * classes + found.predicted_N
         confusion_KK += torch.bincount(pairs_B, minlength=classes**2).view_as(confusion_KK).cpu()
-        wrong = (class_B != label_B).nonzero()[:, 0]
-        wrong = wrong[confidence_B[wrong].argsort(descending=True, stable=True)][:ERRORS]
-        truth_B = probability_BK.gather(1, label_B[:, None])[:, 0]
+        wrong = (found.predicted_N != found.label_N).nonzero()[:, 0]
+        wrong = wrong[found.confidence_N[wrong].argsort(descending=True, stable=True)][:ERRORS]
         for i in wrong.tolist():
-            numbers = float(confidence_B[i]), float(truth_B[i]), int(label_B[i]), int(class_B[i])
-            worst.append(Wrong(*numbers, image_BCHW[i].cpu()))
+            numbers = float(found.confidence_N[i]), float(found.truth_N[i])
+            worst.append(Wrong(*numbers, int(found.label_N[i]), int(found.predicted_N[i]), image_BCHW[i].cpu()))
         worst = sorted(worst, key=lambda error: -error.confidence)[:ERRORS]
     return confusion_KK, worst
 

@@ -16,8 +16,8 @@ const page = (() => {
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   }
 
-  function diverging(share) {
-    return [...data.colours[Math.round(middle + middle * Math.max(-1, Math.min(1, share)))], 255];
+  function diverging(fraction) {
+    return [...data.colours[Math.round(middle + middle * Math.max(-1, Math.min(1, fraction)))], 255];
   }
 
   function section(key, draw) {
