@@ -70,9 +70,7 @@ def predictions(run: ReportedRun, largest: int) -> Predicted | str | None:
     if len(loader) == 0:
         return "The run has neither validation nor test images, so there is nothing to be wrong about."
     known = run.predictions if split == "test" else None
-    run.network.to(loader.device)
     confusion_KK, wrong = classified(run.network, loader, data.num_classes, known)
-    run.network.cpu()
     names, images = data.class_names, int(confusion_KK.sum())
     confusion = [(i, j, int(confusion_KK[i, j])) for i, j in confusion_KK.nonzero().tolist()]
     return {
@@ -109,7 +107,8 @@ def classified(
     start = 0
     for image_BCHW, label_B in batches:
         end = start + len(label_B)
-        found = Predictions.of(network(image_BCHW), label_B) if known is None else known[start:end]
+        here = network.to(image_BCHW.device)
+        found = Predictions.of(here(image_BCHW), label_B) if known is None else known[start:end]
         start = end
         pairs_B = found.label_N * classes + found.predicted_N
         confusion_KK += torch.bincount(pairs_B, minlength=classes**2).view_as(confusion_KK).cpu()
@@ -119,6 +118,7 @@ def classified(
             numbers = float(found.confidence_N[i]), float(found.truth_N[i])
             worst.append(Wrong(*numbers, int(found.label_N[i]), int(found.predicted_N[i]), image_BCHW[i].cpu()))
         worst = sorted(worst, key=lambda error: -error.confidence)[:ERRORS]
+    network.cpu()
     return confusion_KK, worst
 
 
