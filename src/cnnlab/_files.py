@@ -4,28 +4,43 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from cnnlab._choices import UsageError
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """All of `content` becomes the file `path`, or nothing does: written beside it and renamed.
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write `path` in: all that is written becomes `path` at the end, or nothing does.
 
-    The part is a new file, never what a link leads to. Raises OSError, which names `path`.
+    It is a new file beside it, never what a link leads to, and renamed at the end. Raises OSError, which names `path`.
     """
-    part = path.with_name(f".{os.getpid()}.part" if len(path.name) > 200 else f"{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         part.unlink(missing_ok=True)  # of a process of this number that was killed
         with part.open("xb") as file:
-            file.write(content)
+            yield file
         part.replace(path)
     except OSError as error:
-        error.filename = str(path)
+        error.filename, error.strerror = str(path), error.strerror or str(error)
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """Where `path` is written before it is whole: a name of this thread's own where there is no room for a suffix."""
+    long = len(os.fsencode(path.name)) > 200
+    return path.with_name(f".{os.getpid()}.{get_ident()}.part" if long else f"{path.name}.{os.getpid()}.part")
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """All of `content` becomes the file `path`, or nothing does. Raises OSError, which names `path`."""
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
