@@ -79,7 +79,7 @@ def as_float(image: Tensor) -> Tensor:
 
 def limits(expression: str, image: Tensor) -> tuple[float, float]:
     """Thresholds for hysteresis at two quantiles of the thinned strengths."""
-    strengths = EdgeDetector(expression).thinned(image)
+    strengths = EdgeDetector.plain(expression).thinned(image)
     positive = strengths[strengths > 0].sort().values
     return float(positive[int(SHARE_LOW * len(positive))]), float(positive[int(SHARE_HIGH * len(positive))])
 
@@ -92,10 +92,10 @@ def detectors(image: Tensor) -> dict[str, Callable[[], Any]]:
     """
     whole = (image * 255).round().to(torch.uint8)
     low, high = limits("sobel", image)
-    ours = EdgeDetector("sobel", low=low, high=high)  # one walk compiled by numba, whether torch compiles or not
+    ours = EdgeDetector.plain("sobel", low=low, high=high)  # one walk compiled by numba, whether torch compiles or not
     smooth_low, smooth_high = limits("gaussian(sigma=1, order=1)", image)
-    smooth = EdgeDetector("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high)
-    compiled = EdgeDetector("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high).compiled()
+    smooth = EdgeDetector.plain("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high)
+    compiled = EdgeDetector.plain("gaussian(sigma=1, order=1)", low=smooth_low, high=smooth_high).compiled()
     ways: dict[str, Callable[[], Any]] = {}
     if cv2 := rival("cv2"):
         levels = int(low * 8 * 255), int(high * 8 * 255)
@@ -110,9 +110,7 @@ def detectors(image: Tensor) -> dict[str, Callable[[], Any]]:
             ways[f"scikit-image canny, sigma {sigma}, float32"] = partial(
                 skimage.canny, array, sigma=sigma, low_threshold=bottom * 8, high_threshold=top * 8
             )
-    best = EdgeDetector(
-        "gaussian(sigma=3, order=1)", space="opponent", root=True, colour="tensor", texture=1.25, surround=0.5
-    )
+    best = EdgeDetector()
     colours = image.expand(-1, 3, -1, -1).contiguous()
     ways["cnnlab, the default detector, RGB"] = lambda: best.thinned(colours)
     return ways

@@ -19,7 +19,6 @@ from cnnlab.edges.gradient import Gradient
 from cnnlab.filters import bank
 
 LIMITS = {"low": 0.05, "high": 0.1}
-BEST = {"space": "opponent", "root": True, "colour": "tensor", "texture": 1.25, "surround": 0.5}
 Way = tuple[Callable[[], Any], int]  # and the bytes that must be moved
 
 
@@ -73,8 +72,8 @@ def ways_of(image_B1HW: Tensor, kornia: Any) -> dict[str, Way]:
     ways: dict[str, Way] = {}
     for kind in ("eager", "compiled"):
         gradient = ready(Gradient(bank("sobel")), kind)
-        sobel, plain = (ready(EdgeDetector("sobel", **limits), kind) for limits in (LIMITS, {}))
-        best = ready(EdgeDetector("gaussian(sigma=3, order=1)", **BEST), kind)
+        sobel, plain = (ready(EdgeDetector.plain("sobel", **limits), kind) for limits in (LIMITS, {}))
+        best = ready(EdgeDetector(), kind)
         ways[f"sobel magnitude, float32, {kind}"] = (lambda g=gradient: g.magnitude(image_B1HW)), 8 * pixels
         ways[f"sobel magnitude, bfloat16, {kind}"] = (lambda g=gradient: g.magnitude(half)), 4 * pixels
         ways[f"sobel thinned, float32, {kind}"] = (lambda d=plain: d.thinned(image_B1HW)), 8 * pixels

@@ -1,12 +1,17 @@
 """Files are whole or not there, whoever writes beside."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cnnlab._files import part_of, whole_file, write_bytes
+
+
+def interrupted(path: Path, error: BaseException) -> None:
+    with whole_file(path) as file:
+        file.write(b"half")
+        raise error
 
 
 def test_a_file_is_there_whole_at_the_end_and_not_before(tmp_path: Path) -> None:
@@ -16,15 +21,14 @@ def test_a_file_is_there_whole_at_the_end_and_not_before(tmp_path: Path) -> None
         file.write(b"after")
         assert path.read_text() == "before"
     assert path.read_text() == "after"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_fails_leaves_nothing_and_an_oserror_names_the_file(tmp_path: Path) -> None:
     for error in (KeyError("a bug"), OSError("disk"), KeyboardInterrupt()):
-        with pytest.raises(type(error)) as raised, whole_file(tmp_path / "a.txt") as file:
-            file.write(b"half")
-            raise error
-        assert not os.listdir(tmp_path)
+        with pytest.raises(type(error)) as raised:
+            interrupted(tmp_path / "a.txt", error)
+        assert not list(tmp_path.iterdir())
         if isinstance(error, OSError):
             assert (raised.value.filename, raised.value.strerror) == (str(tmp_path / "a.txt"), "disk")
 

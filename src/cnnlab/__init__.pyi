@@ -4,7 +4,11 @@ from .data.boundaries.module import BoundaryData as BoundaryData
 from .data.contract import validate_data as validate_data
 from .data.images.module import ImageData as ImageData
 from .data.images.sources import ImageSource as ImageSource
+from .edges.benchmark.benchmark import benchmark_edges as benchmark_edges
+from .edges.contract import Detector as Detector
+from .edges.contract import validate_detector as validate_detector
 from .edges.detector import EdgeDetector as EdgeDetector
+from .edges.folder import detect_folder as detect_folder
 from .edges.network import NetworkDetector as NetworkDetector
 from .filters.analysis.identify import identify as identify
 from .filters.bank import FilterBank as FilterBank

@@ -1,12 +1,14 @@
 """Many pieces of work at once, few in memory, and how far it has come."""
 
+import ctypes
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from threading import Lock, get_ident
+from typing import Generic, TypeVar
 
 import torch
 
@@ -18,19 +20,49 @@ EVERY = 10.0  # seconds between lines where there is no terminal
 def in_turn(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """`work(item)` for each item, in order, on this many threads: no more than `threads` are worked on at any moment.
 
-    Items and results wait in a line of 2 x threads, so neither must fit in memory together. An error ends the rest.
+    Items and results wait in a line of 2 x threads, so neither must fit in memory together. An error, or an end before
+    the last result, ends the rest: what is at work gets `Stopped` at its next step in Python. One thread is this one.
     """
+    if threads == 1:
+        yield from map(work, items)
+        return
     waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(threads)
+    pool, stoppable = ThreadPoolExecutor(threads), _Stoppable(work)
     try:
         for item in items:
-            waiting.append(pool.submit(work, item))
+            waiting.append(pool.submit(stoppable, item))
             if len(waiting) == 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
+        stoppable.stop()
         pool.shutdown(cancel_futures=True)
+
+
+class Stopped(BaseException):
+    """Nobody waits for the result any more."""
+
+
+class _Stoppable(Generic[Item, Result]):
+    """A function that several threads are in, which can all be stopped."""
+
+    def __init__(self, work: Callable[[Item], Result]) -> None:
+        self._work, self._lock, self._inside = work, Lock(), set[int]()
+
+    def __call__(self, item: Item) -> Result:
+        with self._lock:
+            self._inside.add(get_ident())
+        try:
+            return self._work(item)
+        finally:
+            with self._lock:
+                self._inside.discard(get_ident())
+
+    def stop(self) -> None:
+        with self._lock:
+            for thread in self._inside:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stopped))
 
 
 def cores() -> int:

@@ -60,7 +60,7 @@ def test_a_detector_on_real_photographs(here: Callable, few: Path) -> None:
     with Image.open(outcome.folder / "figures" / "precision_recall.png") as picture:
         assert min(picture.size) > 600
     assert "edge_detector" in outcome.out
-    assert "people, each against the others: F" in outcome.out
+    assert "human agreement (leave one annotator out): F" in outcome.out
     assert json.loads((outcome.folder / "summary.json").read_text())["status"] == "completed"
 
 

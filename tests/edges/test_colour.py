@@ -32,11 +32,11 @@ def test_the_tensor_is_the_larger_eigenvalue_and_its_vector() -> None:
 def test_opposite_gradients_cancel_in_grey_and_not_in_colour() -> None:
     image = torch.zeros(1, 3, 12, 12)
     image[:, 0, :, 6:], image[:, 1, :, :6] = 0.587, 0.299  # the same luma on both sides
-    assert EdgeDetector("sobel", space="grey")(image).strength.max() < 1e-6
+    assert EdgeDetector.plain("sobel", space="grey")(image).strength.max() < 1e-6
     for colour in ("largest", "tensor"):
-        assert EdgeDetector("sobel", colour=colour)(image).strength.max() > 0.1
+        assert EdgeDetector.plain("sobel", colour=colour)(image).strength.max() > 0.1
     image = image / image.clamp_min(1e-9)  # red beside green, each of 1
-    assert EdgeDetector("sobel", space="opponent", colour="tensor").thinned(image)[0, 0, 6].count_nonzero() == 1
+    assert EdgeDetector.plain("sobel", space="opponent", colour="tensor").thinned(image)[0, 0, 6].count_nonzero() == 1
 
 
 def test_grey_is_pillows_and_other_numbers_of_channels_have_their_mean() -> None:

@@ -63,7 +63,7 @@ def photograph(dtype: torch.dtype, batch: int = 2, height: int = 70, width: int 
 @pytest.mark.parametrize("dtype", ROUNDING)
 def test_strength_and_orientation_are_the_processors(name: str, dtype: torch.dtype) -> None:
     image = photograph(dtype)
-    detector = EdgeDetector(**DETECTORS[name])
+    detector = EdgeDetector.plain(**DETECTORS[name])
     expected = detector(image)
     found = detector.to(CUDA)(image.to(CUDA))
     assert all(field.device.type == "cuda" and field.dtype == expected.strength.dtype for field in found)
@@ -82,7 +82,7 @@ def test_strength_and_orientation_are_the_processors(name: str, dtype: torch.dty
 def test_thinned_edges_are_the_processors(name: str, limits: dict) -> None:
     """But for the few pixels whose place a rounding decides."""
     image = photograph(torch.float64)
-    detector = EdgeDetector(**DETECTORS[name], **limits)
+    detector = EdgeDetector.plain(**DETECTORS[name], **limits)
     expected = detector.thinned(image)
     found = detector.to(CUDA).thinned(image.to(CUDA)).cpu()
     differ = (found > 0) != (expected > 0)
@@ -102,7 +102,7 @@ def test_thinning_by_fields_is_the_same_to_the_last_bit_where_all_is_exact(tied:
 
 
 def test_a_step_gives_a_line_one_pixel_wide_in_each_of_16_orientations() -> None:
-    detector = EdgeDetector(**BEST).to(CUDA)
+    detector = EdgeDetector.plain(**BEST).to(CUDA)
     y, x = torch.meshgrid(*[torch.arange(64, dtype=torch.float64, device=CUDA) - 31.5] * 2, indexing="ij")
     for turn in range(16):
         angle = math.pi * turn / 8
@@ -126,7 +126,7 @@ def test_components_are_the_processors_in_every_image_of_a_batch() -> None:
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_measuring_and_thinning_never_wait_for_the_device(name: str) -> None:
-    detector = EdgeDetector(**DETECTORS[name]).to(CUDA)
+    detector = EdgeDetector.plain(**DETECTORS[name]).to(CUDA)
     image = torch.rand(2, 3, 96, 128, device=CUDA)
     detector(image)
     with waiting_forbidden():
@@ -138,7 +138,7 @@ def test_measuring_and_thinning_never_wait_for_the_device(name: str) -> None:
 @pytest.mark.parametrize(("name", "dtype"), [("sobel", torch.uint8), ("best", torch.float32)])
 def test_compiled_it_thins_to_the_same_edges(name: str, dtype: torch.dtype) -> None:
     image = photograph(dtype, 4).to(CUDA)
-    detector = EdgeDetector(**DETECTORS[name], low=0.01, high=0.03).to(CUDA)
+    detector = EdgeDetector.plain(**DETECTORS[name], low=0.01, high=0.03).to(CUDA)
     plain, fast = detector.thinned(image), detector.compiled().thinned(image)
     assert plain.any()
     assert ((plain > 0) != (fast > 0)).sum() <= 0.01 * (plain > 0).sum() + 2
@@ -151,9 +151,9 @@ def test_the_compiled_magnitude_is_the_eager_one() -> None:
 
 def test_gradients_flow_back_to_the_image() -> None:
     image = torch.rand(1, 3, 40, 40, device=CUDA, dtype=torch.float64, requires_grad=True)
-    EdgeDetector(**BEST).to(CUDA)(image).strength.sum().backward()
+    EdgeDetector.plain(**BEST).to(CUDA)(image).strength.sum().backward()
     on_cpu = image.detach().cpu().requires_grad_()
-    EdgeDetector(**BEST)(on_cpu).strength.sum().backward()
+    EdgeDetector.plain(**BEST)(on_cpu).strength.sum().backward()
     torch.testing.assert_close(image.grad.cpu(), on_cpu.grad)
 
 

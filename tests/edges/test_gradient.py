@@ -1,5 +1,7 @@
 """Gradients: parity with OpenCV, scikit-image and scipy, exact symmetry, the orientation error. H W image."""
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,6 @@ from torch import Tensor
 
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.gradient import Gradient
-from cnnlab.edges.orientation_error import orientation_errors
 from cnnlab.filters import bank
 
 CV_BORDERS = {
@@ -174,7 +175,12 @@ def test_it_is_linear_and_with_a_circular_border_commutes_with_shifts(
 ])  # fmt: skip
 def test_the_orientation_error_on_a_plane_wave_of_1_2_radians_a_pixel(expression: str, degrees: float) -> None:
     """The largest of directions 5 degrees apart. On its default 7 taps the Gaussian derivative is 0.08 off."""
-    assert orientation_errors(bank(expression), 1.2).abs().max().item() == pytest.approx(degrees, abs=0.006)
+    y_HW, x_HW = torch.meshgrid(*[torch.arange(31, dtype=torch.float64)] * 2, indexing="ij")
+    true_A = torch.linspace(0, math.pi / 2, 19, dtype=torch.float64)[:, None, None]
+    wave_A1HW = torch.cos(1.2 * (true_A.sin() * y_HW + true_A.cos() * x_HW) + 0.3)[:, None]
+    dy, dx = (field[:, 0, 0, 15, 15] for field in Gradient(bank(expression))(wave_A1HW))
+    off_A = torch.rad2deg(torch.atan(dy / dx) - true_A[:, 0, 0] + math.pi / 2) % 180 - 90
+    assert off_A.abs().max().item() == pytest.approx(degrees, abs=0.006)
 
 
 def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from skimage.filters import apply_hysteresis_threshold, threshold_otsu
 from cnnlab.edges import hysteresis as room
 from cnnlab.edges.detector import EdgeDetector
 from cnnlab.edges.hysteresis import flooded, hysteresis, joined_on_device, labelled
-from cnnlab.edges.thresholds import LOW_SHARE, otsu, thresholds
+from cnnlab.edges.thresholds import LOW_FRACTION, otsu, thresholds
 
 
 @settings(max_examples=40, deadline=None)
@@ -98,8 +98,8 @@ def test_an_image_without_edges_has_infinite_automatic_thresholds_and_stays_empt
     thin[1, 0, 2] = torch.arange(1.0, 7)
     low, high = thresholds(thin, "automatic", None, None)
     assert low[0] == high[0] == torch.inf
-    assert low[1].item() == pytest.approx(LOW_SHARE * high[1].item())
-    assert not EdgeDetector("sobel", thresholds="automatic").thinned(torch.zeros(2, 1, 6, 6)).any()
+    assert low[1].item() == pytest.approx(LOW_FRACTION * high[1].item())
+    assert not EdgeDetector.plain("sobel", thresholds="automatic").thinned(torch.zeros(2, 1, 6, 6)).any()
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_an_image_without_edges_has_infinite_automatic_thresholds_and_stays_empt
 )
 def test_thresholds_of_the_wrong_kind_are_refused(kind: str, low: float | None, high: float | None, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        EdgeDetector("sobel", thresholds=kind, low=low, high=high)
+        EdgeDetector.plain("sobel", thresholds=kind, low=low, high=high)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab._choices import UsageError
 from cnnlab.edges.network import NetworkDetector
 
 
@@ -27,8 +28,6 @@ class Ridge(nn.Module):
 class Blurred(nn.Module):
     """Logits by a strided convolution of 21 pixels: each sees 10 pixels around the corner of its block of 4."""
 
-    reach, grid = 13, 4
-
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
@@ -40,6 +39,9 @@ class Blurred(nn.Module):
         self.largest = max(self.largest, *image_BCHW.shape[-2:])
         logits = F.interpolate(self.out(self.down(image_BCHW).relu()), scale_factor=4)
         return logits[..., : image_BCHW.shape[-2], : image_BCHW.shape[-1]]
+
+
+BLURRED = {"margin": 13, "grid": 4}
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -71,7 +73,7 @@ def test_a_ridge_becomes_an_unbroken_thin_line(step: int) -> None:
 
 def test_the_strength_is_the_probability_and_thinning_keeps_it_where_it_stays() -> None:
     network = Blurred()
-    detector, image = NetworkDetector(network), noise(2, 3, 21, 30)
+    detector, image = NetworkDetector(network, **BLURRED), noise(2, 3, 21, 30)
     strength = detector(image).strength
     torch.testing.assert_close(strength, network(image).sigmoid())
     thin = detector.thinned(image)
@@ -83,15 +85,15 @@ def test_the_strength_is_the_probability_and_thinning_keeps_it_where_it_stays() 
 @pytest.mark.parametrize("tile", [4, 17, 32])
 def test_tiles_give_what_the_whole_image_gives(size: tuple[int, int], tile: int) -> None:
     image = noise(1, 3, *size)
-    whole = NetworkDetector(Blurred(), tile=4096).probability(image)
+    whole = NetworkDetector(Blurred(), **BLURRED, tile=4096).probability(image)
     network = Blurred()
-    tiled = NetworkDetector(network, tile=tile).probability(image)
+    tiled = NetworkDetector(network, **BLURRED, tile=tile).probability(image)
     torch.testing.assert_close(tiled, whole, atol=1e-6, rtol=0)
-    assert network.largest <= max(tile, 4) + 2 * (network.reach + 3)
+    assert network.largest <= max(tile, 4) + 2 * (BLURRED["margin"] + 3)
 
 
 def test_beyond_its_reach_nothing_matters_to_strength_and_orientation() -> None:
-    detector = NetworkDetector(Blurred())
+    detector = NetworkDetector(Blurred(), **BLURRED)
     image = noise(1, 3, 64, 64).requires_grad_()
     strength, orientation = detector(image)
     (slope,) = torch.autograd.grad(strength[0, 0, 30, 33] + orientation[0, 0, 30, 33], image)
@@ -101,15 +103,15 @@ def test_beyond_its_reach_nothing_matters_to_strength_and_orientation() -> None:
 
 def test_a_panorama_is_worked_on_in_parts_of_bounded_size() -> None:
     network = Blurred()
-    strength = NetworkDetector(network, tile=512).probability(torch.zeros(1, 3, 16, 30_000))
+    strength = NetworkDetector(network, **BLURRED, tile=512).probability(torch.zeros(1, 3, 16, 30_000))
     assert strength.shape == (1, 1, 16, 30_000)
-    assert network.largest <= 512 + 2 * (network.reach + 3)
+    assert network.largest <= 512 + 2 * (BLURRED["margin"] + 3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_tiny_images_and_every_float(size: tuple[int, int], dtype: torch.dtype) -> None:
-    detector = NetworkDetector(Blurred())
+    detector = NetworkDetector(Blurred(), **BLURRED)
     strength, orientation = detector(noise(1, 3, *size, dtype=dtype))
     assert strength.dtype == orientation.dtype == detector.thinned(noise(1, 3, *size, dtype=dtype)).dtype == dtype
     assert strength.shape == orientation.shape == (1, 1, *size)
@@ -131,13 +133,22 @@ def test_grey_is_shown_as_grey_in_colour_and_other_channels_are_refused() -> Non
         detector(noise(1, 2, 12, 15))
 
 
+def test_a_uint8_image_has_the_edges_of_its_255th() -> None:
+    detector, image = NetworkDetector(Blurred(), **BLURRED), (noise(2, 3, 21, 30) * 255).to(torch.uint8)
+    for ours, theirs in zip(detector(image), detector(image.float() / 255), strict=True):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(detector.thinned(image), detector.thinned(image.float() / 255))
+    with pytest.raises(UsageError, match="float images in"):
+        detector(image.int())
+
+
 def test_a_flat_map_has_a_finite_orientation_and_slope() -> None:
     image = torch.full((1, 3, 20, 20), 0.5, requires_grad=True)
-    strength, orientation = NetworkDetector(Blurred())(image)
+    strength, orientation = NetworkDetector(Blurred(), **BLURRED)(image)
     assert orientation.isfinite().all()
     assert torch.autograd.grad(strength.sum(), image)[0].isfinite().all()
 
 
 def test_a_tile_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="tile=0"):
-        NetworkDetector(Blurred(), tile=0)
+        NetworkDetector(Blurred(), **BLURRED, tile=0)

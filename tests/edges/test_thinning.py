@@ -40,7 +40,7 @@ def step_image(turn: int, offset: float, soft: bool) -> Tensor:
 @pytest.mark.parametrize("offset", [0.0, 0.3])
 def test_a_step_gives_a_line_one_pixel_wide_in_each_of_16_orientations(name: str, soft: bool, offset: float) -> None:
     """One pixel in every row (column, where it lies flatter), all joined: no gap, no double line."""
-    detector = EdgeDetector(**DETECTORS[name])
+    detector = EdgeDetector.plain(**DETECTORS[name])
     for turn in range(16):
         line = detector.thinned(step_image(turn, offset, soft))[0, 0]
         line = (line > line.max() / 5).numpy()
@@ -54,7 +54,7 @@ def test_a_step_gives_a_line_one_pixel_wide_in_each_of_16_orientations(name: str
 def test_a_square_of_ten_pixels_has_one_closed_contour(name: str) -> None:
     image = torch.zeros(1, 3, 60, 60)
     image[..., 25:35, 25:35] = 1
-    contour = EdgeDetector(**DETECTORS[name]).thinned(image)[0, 0]
+    contour = EdgeDetector.plain(**DETECTORS[name]).thinned(image)[0, 0]
     contour = (contour > contour.max() / 5).numpy()
     assert ndimage.label(contour, np.ones((3, 3)))[1] == 1
     regions, count = ndimage.label(~contour)  # joined by sides: a closed line of neighbours separates
@@ -67,18 +67,18 @@ def test_the_contour_of_a_square_is_its_outermost_bright_pixels() -> None:
     image[..., 5:15, 5:15] = 1
     expected = image.clone()
     expected[..., 6:14, 6:14] = 0
-    assert torch.equal(EdgeDetector("sobel").thinned(image) > 0, expected > 0)
+    assert torch.equal(EdgeDetector.plain("sobel").thinned(image) > 0, expected > 0)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
 def test_a_constant_image_has_no_edge(name: str, level: float) -> None:
-    assert not EdgeDetector(**DETECTORS[name]).thinned(torch.full((2, 3, 40, 50), level)).any()
+    assert not EdgeDetector.plain(**DETECTORS[name]).thinned(torch.full((2, 3, 40, 50), level)).any()
 
 
 def test_a_ramp_keeps_the_brightest_end_of_its_plateau_only() -> None:
     row = torch.cat([torch.zeros(8), torch.arange(1, 9) / 8, torch.ones(8)])
-    stays = EdgeDetector("central").thinned(row.expand(1, 1, 5, -1))[0, 0] > 0
+    stays = EdgeDetector.plain("central").thinned(row.expand(1, 1, 5, -1))[0, 0] > 0
     assert stays.sum(1).tolist() == [1] * 5
     assert stays[0].nonzero().item() == 14  # the last pixel whose neighbours differ by two full steps
 
@@ -119,7 +119,7 @@ def test_thinned_edges_turn_and_mirror_with_the_image_to_the_last_bit(
 ) -> None:
     """Images of few levels are full of ties. Damped strengths differ by rounding, never where they are."""
     image = torch.randint(0, levels, (1, 3, height, width), generator=torch.Generator().manual_seed(seed)) / levels
-    detector = EdgeDetector(**DETECTORS[name])
+    detector = EdgeDetector.plain(**DETECTORS[name])
 
     def moved(field: Tensor) -> Tensor:
         return torch.rot90(field.flip(-1) if mirrored else field, quarters, (-2, -1))
@@ -155,7 +155,7 @@ def test_pixel_by_pixel_and_by_whole_fields_are_the_same(seed: int, levels: int,
 
 def test_each_image_of_a_batch_is_thinned_as_it_is_alone() -> None:
     images = torch.rand(3, 3, 40, 41)
-    detector = EdgeDetector(**BEST)
+    detector = EdgeDetector.plain(**BEST)
     together = detector.thinned(images)
     for image, edges in zip(images, together, strict=True):
         torch.testing.assert_close(detector.thinned(image[None])[0], edges, rtol=1e-6, atol=1e-9)

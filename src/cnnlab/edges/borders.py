@@ -57,3 +57,10 @@ def _inside(places: Tensor, size: int, border: str) -> Tensor:
         return places.clamp(0, size - 1)
     around = places % max(2 * size - 2, 1)
     return torch.minimum(around, 2 * size - 2 - around) if size > 1 else torch.zeros_like(places)
+
+
+def trimmed(padded_BCHW: Tensor, has: tuple[int, int], needs: tuple[int, int]) -> Tensor:
+    """Without the pixels of border that are more than it needs."""
+    before, behind = has[0] - needs[0], has[1] - needs[1]
+    height, width = padded_BCHW.shape[-2:]
+    return padded_BCHW[..., before : height - behind, before : width - behind]

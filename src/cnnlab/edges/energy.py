@@ -6,21 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.edges.borders import BORDERS, pad
-from cnnlab.edges.choices import choice
-from cnnlab.edges.gradient import length, root
+from cnnlab.edges.gradient import Gradient, derivative_pairs, length, root
 from cnnlab.filters import FilterBank
 from cnnlab.filters.analysis.properties import properties
 
 
 class OrientedEnergy(nn.Module):
-    """The strongest oriented answer and its orientation. Nothing is trained.
+    """The strongest oriented response and its orientation. Nothing is trained.
 
     bank: its vectors are the quadrature pairs (`quadrature`, `steerable_pair`); a kernel outside of them stands alone
-        (`gabor`, `gaussian(order=2, orientations=8)`, `kirsch`). The energy of a pair is the norm of its answers
-        (Adelson & Bergen 1985, JOSA A 2(2)), that of one kernel the absolute value of its answer. A kernel prefers
-        the orientation at which its spectrum is largest; ValueError for a bank in which one prefers none.
+        (`gabor`, `gaussian(order=2, orientations=8)`, `kirsch`). The energy of a pair is the norm of its responses
+        (Adelson & Bergen 1985, JOSA A 2(2)), that of one kernel the absolute value of its response. A kernel prefers
+        the orientation at which its spectrum is largest; UsageError for a bank in which one prefers none.
     border: `reflect`, `replicate`, `zeros`, `circular`, as in `borders.pad`.
 
     Buffers: `kernels_K1hw` (float64) in the order of the groups, `angle_O` (float64), radians in [0, pi).
@@ -31,13 +30,14 @@ class OrientedEnergy(nn.Module):
 
     def __init__(self, bank: FilterBank, border: str = "reflect") -> None:
         super().__init__()
-        self.border = choice("border", border, BORDERS)
+        check_choice("border", border, BORDERS)
+        self.border = border
         in_vectors = {index for vector in bank.vectors for index in vector}
         groups = [*bank.vectors, *((index,) for index in range(len(bank)) if index not in in_vectors)]
-        found = properties(bank.kernels)
+        of_kernels = properties(bank.kernels)
         angles = []
         for group in groups:
-            angle = found[group[-1]].orientation  # the odd one of a pair
+            angle = of_kernels[group[-1]].orientation  # the odd one of a pair
             if angle is None:
                 names = ", ".join(bank.names[index] for index in group)
                 raise UsageError(f"({names}) prefers no orientation; an energy needs oriented kernels, such as gabor's")
@@ -56,11 +56,11 @@ class OrientedEnergy(nn.Module):
         return side // 2, (side - 1) // 2
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
-        """(B, C, K, H, W): the answers of the kernels, in the order of the buffer."""
+        """(B, C, K, H, W): the responses of the kernels, in the order of the buffer."""
         before, behind = self.halo
-        return self.answers(pad(image_BCHW, before, behind, before, behind, self.border))
+        return self.responses(pad(image_BCHW, before, behind, before, behind, self.border))
 
-    def answers(self, padded_BCHW: Tensor) -> Tensor:
+    def responses(self, padded_BCHW: Tensor) -> Tensor:
         height, width = self.kernels_K1hw.shape[-2:]
         side = max(height, width)
         image_N1HW = padded_BCHW.flatten(0, 1).unsqueeze(1)
@@ -70,28 +70,44 @@ class OrientedEnergy(nn.Module):
         if self.blind:
             middle_N111 = (image_N1HW.amax((-2, -1), keepdim=True) + image_N1HW.amin((-2, -1), keepdim=True)) / 2
             image_N1HW = image_N1HW - middle_N111.detach()
-        answer_NKHW = F.conv2d(image_N1HW, self.kernels_K1hw.to(padded_BCHW.dtype))
-        return answer_NKHW.unflatten(0, padded_BCHW.shape[:2])
+        response_NKHW = F.conv2d(image_N1HW, self.kernels_K1hw.to(padded_BCHW.dtype))
+        return response_NKHW.unflatten(0, padded_BCHW.shape[:2])
 
     def inside(self, padded_BCHW: Tensor, colour: str) -> tuple[Tensor, Tensor, Tensor]:
         """(strength, dy, dx), each (B, 1, H, W), of an image that has its border already.
 
         strength is the largest energy; (dy, dx) its direction, from all energies squared as vectors of twice their
-        angle (so between two orientations where both answer). Channels: the largest, or (`tensor`) the norm.
+        angle (so between two orientations where both respond). Channels: the largest, or (`tensor`) the norm.
         """
-        parts = self.answers(padded_BCHW).split(self.sizes, dim=2)
+        parts = self.responses(padded_BCHW).split(self.sizes, dim=2)
         energy_BCOHW = torch.stack([norm(part) for part in parts], dim=2)
         energy_BOHW = energy_BCOHW.amax(1) if colour == "largest" else norm(energy_BCOHW.transpose(1, 2))
         strength_B1HW = energy_BOHW.amax(1, keepdim=True)
-        share_BOHW = (energy_BOHW / strength_B1HW.clamp_min(torch.finfo(strength_B1HW.dtype).tiny)).square()
+        fraction_BOHW = (energy_BOHW / strength_B1HW.clamp_min(torch.finfo(strength_B1HW.dtype).tiny)).square()
         angle_O11 = self.angle_O.to(padded_BCHW.dtype).view(-1, 1, 1)
-        sine = (share_BOHW * (2 * angle_O11).sin()).sum(1, keepdim=True)
-        cosine = (share_BOHW * (2 * angle_O11).cos()).sum(1, keepdim=True)
+        sine = (fraction_BOHW * (2 * angle_O11).sin()).sum(1, keepdim=True)
+        cosine = (fraction_BOHW * (2 * angle_O11).cos()).sum(1, keepdim=True)
         radius = length(sine, cosine)
         wide = cosine >= 0
         dy = torch.where(wide, sine.abs(), radius - cosine)
         dx = torch.where(wide, radius + cosine, sine.abs())
         return strength_B1HW, torch.where(sine < 0, -dy, dy), dx
+
+
+def measure_of(bank: FilterBank, border: str) -> Gradient | OrientedEnergy:
+    """A gradient if the bank is pairs of derivatives, an energy if it holds none.
+
+    Raises UsageError, naming the kernels, for a bank of both: a gradient would leave some of them out.
+    """
+    pairs = derivative_pairs(bank)
+    if not pairs:
+        return OrientedEnergy(bank, border)
+    inside = {index for pair in pairs for index in pair}
+    others = [name for index, name in enumerate(bank.names) if index not in inside]
+    if others:
+        names = ", ".join(bank.names[index] for index in sorted(inside))
+        raise UsageError(f"bank: {', '.join(others)} form no pair of derivatives, as {names} do; take one kind alone")
+    return Gradient(bank, border)
 
 
 def norm(field_BCKHW: Tensor) -> Tensor:

@@ -7,18 +7,17 @@ second run knows what is done, also after the first was killed, and whose files 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cnnlab._choices import UsageError
-from cnnlab.data.photographs.files import RESULTS, Photograph
+from cnnlab._files import whole_file
+from cnnlab.data.photographs.files import RESULTS, Photograph, short_name
 
 PROGRAM = "cnnlab detect_edges"
 KEY = "cnnlab"  # of the text chunk in a PNG
@@ -26,19 +25,19 @@ WHITE = 65535  # the value of a strength of `full_scale` or more
 STRIPE = 512  # rows of a map at once: a panorama is large in floating point
 
 
-def digest(settings: dict[str, Any]) -> str:
+def digest(settings: Mapping[str, object]) -> str:
     """Of settings as plain values: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def about(settings: dict[str, Any], full_scale: float) -> str:
+def about(settings: Mapping[str, object], full_scale: float) -> str:
     """The contents of RESULTS: what the numbers in a folder mean and follow from."""
     value = f"16-bit grey, linear: 0 no edge, {WHITE} a strength of full_scale or more; after thinning"
     return json.dumps({"program": PROGRAM, "value": value, "full_scale": full_scale, **settings}, indent=2) + "\n"
 
 
-def check_about(output: Path, settings: dict[str, Any], overwrite: bool) -> None:
-    """Raises ValueError if the folder holds edges of other settings, unless `overwrite`: one folder, one detector."""
+def check_about(output: Path, settings: Mapping[str, object], overwrite: bool) -> None:
+    """Raises UsageError if the folder holds edges of other settings, unless `overwrite`: one folder, one detector."""
     if overwrite or not (output / RESULTS).is_file():
         return
     try:
@@ -55,7 +54,7 @@ def check_about(output: Path, settings: dict[str, Any], overwrite: bool) -> None
         )
 
 
-def _flat(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(plain: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(plain, dict):
         for name, value in plain.items():
             yield from _flat(value, f"{prefix}.{name}" if prefix else str(name))
@@ -80,13 +79,12 @@ class Target:
 
 def target_of(photograph: Photograph, output: Path, pictures: bool, settings: str, full_scale: float) -> Target:
     name = output / photograph.name
-    picture = name.with_name(f"{name.name}_edges.jpg") if pictures else None
-    stamp = _stamp(photograph.path, settings, full_scale)
-    return Target(photograph, name.with_name(f"{name.name}.png"), picture, stamp)
+    picture = short_name(name, "_edges.jpg") if pictures else None
+    return Target(photograph, short_name(name, ".png"), picture, _stamp(photograph.path, settings, full_scale))
 
 
 def _stamp(path: Path, settings: str, full_scale: float) -> str:
-    facts: dict[str, Any] = {"program": PROGRAM, "source": path.name, "bytes": -1, "modified": -1}
+    facts: dict[str, object] = {"program": PROGRAM, "source": path.name, "bytes": -1, "modified": -1}
     try:
         status = path.stat()
         facts |= {"bytes": status.st_size, "modified": status.st_mtime_ns}
@@ -95,14 +93,16 @@ def _stamp(path: Path, settings: str, full_scale: float) -> str:
     return json.dumps({**facts, "settings": settings, "full_scale": full_scale})
 
 
-def sort_out(targets: list[Target], overwrite: bool) -> tuple[list[Target], list[Target]]:
-    """Those to do and those that are done. Done is what has all its files, each with the right stamp.
+def split_done_and_pending(targets: list[Target], overwrite: bool) -> tuple[list[Target], list[Target]]:
+    """Done is what has all its files, each with the right stamp.
 
-    Raises ValueError, before anything is written, for a file in the way: one without a stamp or with another, unless
+    Raises UsageError, before anything is written, for a file in the way: one without a stamp or with another, unless
     `overwrite`; and for one that is itself a photograph to read, always.
     """
     inputs = {target.photograph.path.resolve() for target in targets}
-    to_do, done, in_the_way = [], [], []
+    done: list[Target] = []
+    pending: list[Target] = []
+    in_the_way: list[Path] = []
     for target in targets:
         there = [file for file in target.files if os.path.lexists(file)]
         for file in there:
@@ -112,10 +112,10 @@ def sort_out(targets: list[Target], overwrite: bool) -> tuple[list[Target], list
                 )
         other = [file for file in there if file.is_dir() or read_stamp(file) != target.stamp]
         in_the_way += [file for file in other if file.is_dir() or not overwrite]
-        (to_do if other or len(there) < len(target.files) else done).append(target)
+        (pending if other or len(there) < len(target.files) else done).append(target)
     if in_the_way:
         raise UsageError(_refusal(in_the_way))
-    return to_do, done
+    return done, pending
 
 
 def _refusal(files: list[Path]) -> str:
@@ -147,28 +147,14 @@ def write_map(thinned_HW: np.ndarray, full_scale: float, target: Target) -> None
     text = PngInfo()
     text.add_text(KEY, target.stamp)
     picture = Image.fromarray(value_HW)
-    write_whole(target.map, lambda half: picture.save(half, "PNG", pnginfo=text, compress_level=1))
+    target.map.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(target.map) as file:
+        picture.save(file, "PNG", pnginfo=text, compress_level=1)
 
 
 def write_picture(picture_HWC: np.ndarray, target: Target) -> None:
     """A JPEG, its colours at full resolution: lines one pixel wide stay clean."""
     assert target.picture is not None
-    options = {"quality": 92, "subsampling": 0, "comment": target.stamp.encode()}
-    picture = Image.fromarray(picture_HWC)
-    write_whole(target.picture, lambda half: picture.save(half, "JPEG", **options))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """`write` to a temporary name beside `path`, then rename. Raises OSError that names `path`."""
-    half = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(half)
-        half.replace(path)
-    except OSError as error:
-        error.filename = str(path)
-        error.strerror = error.strerror or str(error)
-        raise
-    finally:
-        with suppress(OSError):
-            half.unlink(missing_ok=True)
+    target.picture.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(target.picture) as file:
+        Image.fromarray(picture_HWC).save(file, "JPEG", quality=92, subsampling=0, comment=target.stamp.encode())

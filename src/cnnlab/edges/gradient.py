@@ -2,19 +2,18 @@
 
 A derivative kernel is a line of difference taps across a line of smoothing taps, the same ones for d/dy and d/dx. A
 pass adds (or subtracts) the two pixels at the same distance from the middle before it weighs them, and smooths before
-it differentiates, so that the answer to a mirrored or turned image is the mirrored or turned answer to the last bit,
-and the answer to a constant is exactly 0.
+it differentiates, so that the response to a mirrored or rotated image is the mirrored or rotated response to the last
+bit, and the response to a constant is exactly 0.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.edges.borders import BORDERS, pad
-from cnnlab.edges.choices import choice
 from cnnlab.edges.fast.lengths import lengths, walkable
 from cnnlab.edges.fast.recorded import recorded
 from cnnlab.edges.fast.strips import by_strips
@@ -27,11 +26,11 @@ class Gradient(nn.Module):
     """(d/dy, d/dx) of every channel at every scale of a bank. Nothing is trained.
 
     bank: each of its vectors is a pair of separable derivatives across each other, one pair a scale: `sobel`, `scharr`,
-        `farid`, `roberts`, `gaussian(sigma=(1, 2), order=1)`, `sobel + sobel(size=5)`. ValueError otherwise.
+        `farid`, `roberts`, `gaussian(sigma=(1, 2), order=1)`, `sobel + sobel(size=5)`. UsageError otherwise.
     border: `reflect`, `replicate`, `zeros`, `circular`, as in `borders.pad`.
 
-    Kernels of even side answer for the middle of four pixels; the answer stands at the lower right of them, as in
-    OpenCV's `filter2D`, so that mirroring the image moves it by one pixel.
+    The response of a kernel of even side belongs to the middle of four pixels; it stands at the lower right of them,
+    as in OpenCV's `filter2D`, so that mirroring the image moves it by one pixel.
 
     Buffers: `difference_Sn`, `smoothing_Sn` (float64), zeros at their ends where the scales differ in length.
     """
@@ -41,7 +40,8 @@ class Gradient(nn.Module):
 
     def __init__(self, bank: FilterBank, border: str = "reflect") -> None:
         super().__init__()
-        self.border = choice("border", border, BORDERS)
+        check_choice("border", border, BORDERS)
+        self.border = border
         pairs = separated(bank)
         self.register_buffer("difference_Sn", torch.stack([difference_n for difference_n, _ in pairs]))
         self.register_buffer("smoothing_Sn", torch.stack([smoothing_n for _, smoothing_n in pairs]))
@@ -52,8 +52,8 @@ class Gradient(nn.Module):
         """The buffers as numbers: folded into compiled arithmetic, which more than halves its time."""
         self.taps = list(zip(self.difference_Sn.tolist(), self.smoothing_Sn.tolist(), strict=True))
 
-    def _load_from_state_dict(self, *arguments: Any) -> None:
-        super()._load_from_state_dict(*arguments)
+    def _load_from_state_dict(self, state: Mapping[str, object], *arguments: object) -> None:
+        super()._load_from_state_dict(state, *arguments)
         self._read_taps()
 
     def compiled(self) -> "Gradient":
@@ -64,7 +64,7 @@ class Gradient(nn.Module):
 
     @property
     def halo(self) -> tuple[int, int]:
-        """Pixels that an answer needs before it and behind it, along both axes."""
+        """Pixels that a response needs before it and behind it, along both axes."""
         side = self.difference_Sn.shape[-1]
         return side // 2, (side - 1) // 2
 
@@ -87,7 +87,7 @@ class Gradient(nn.Module):
     def magnitude(self, image_BCHW: Tensor) -> Tensor:
         """(B, C, S, H, W): the lengths of the gradients.
 
-        Of a float image on a processor, with nothing recorded, by loops that numba compiles (`lengths.py`)."""
+        Of a float image on a CPU, with nothing recorded, by loops that numba compiles (`lengths.py`)."""
         if walkable(image_BCHW):
             return lengths(image_BCHW, self.taps, self.border)
         padded_BCHW = self.padded(image_BCHW)
@@ -102,6 +102,15 @@ class Gradient(nn.Module):
 def length(dy: Tensor, dx: Tensor) -> Tensor:
     """sqrt(dy² + dx²), the same to the last bit for (dx, dy); its own gradient is 0 where both are 0."""
     return root(dy * dy + dx * dx)
+
+
+def direction(dy: Tensor, dx: Tensor) -> Tensor:
+    """Angle of (dy, dx) in [0, pi), 0 where both are 0; its own gradient is 0 there."""
+    square = dy * dy + dx * dx
+    seen = square > torch.finfo(square.dtype).tiny
+    angle = torch.atan2(torch.where(seen, dy, 0.0), torch.where(seen, dx, 1.0))
+    angle = torch.where(angle < 0, angle + math.pi, angle)
+    return torch.where(angle < math.pi, angle, 0.0)
 
 
 def root(square: Tensor) -> Tensor:
@@ -141,18 +150,20 @@ def separated(bank: FilterBank) -> list[tuple[Tensor, Tensor]]:
     """(difference, smoothing) of each vector: (n,) float64 taps, antisymmetric, and symmetric with sum 1.
 
     d/dy is the outer product of difference and smoothing, d/dx that of smoothing and difference; a pair of derivatives
-    along other directions is turned to these first (Roberts'). ValueError if a vector is no such pair.
+    along other directions is rotated to these first (Roberts'). UsageError for a kernel that is in no such pair.
     """
-    if not bank.vectors:
-        raise UsageError(f"a gradient needs pairs of derivatives such as (sobel_dy, sobel_dx); {bank!r} has none")
-    taps = []
-    for vector in bank.vectors:
-        found = _separated_pair(bank.kernels[list(vector), 0])
-        if found is None:
-            names = ", ".join(bank.names[index] for index in vector)
-            raise UsageError(f"({names}) is no pair of separable derivatives, such as (sobel_dy, sobel_dx)")
-        taps.append(found)
-    return taps
+    pairs = derivative_pairs(bank)
+    others = set(range(len(bank))).difference(*pairs)
+    if others:
+        names = ", ".join(bank.names[index] for index in sorted(others))
+        raise UsageError(f"a gradient needs pairs of separable derivatives, such as (sobel_dy, sobel_dx); got {names}")
+    return list(pairs.values())
+
+
+def derivative_pairs(bank: FilterBank) -> dict[tuple[int, ...], tuple[Tensor, Tensor]]:
+    """Those of the bank's vectors that are pairs of separable derivatives, with (difference, smoothing) of each."""
+    taps = {vector: _separated_pair(bank.kernels[list(vector), 0]) for vector in bank.vectors}
+    return {vector: pair for vector, pair in taps.items() if pair is not None}
 
 
 def _separated_pair(kernels_Khw: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -173,7 +184,7 @@ def _separated_pair(kernels_Khw: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _slopes(kernels_Khw: Tensor) -> Tensor:
-    """(K, 2): the answers to a unit ramp along y and along x."""
+    """(K, 2): the responses to a unit ramp along y and along x."""
     y, x = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in kernels_Khw.shape[-2:])
     return torch.stack([(kernels_Khw.sum(-1) * y).sum(-1), (kernels_Khw.sum(-2) * x).sum(-1)], dim=1)
 

@@ -1,7 +1,7 @@
-"""Hysteresis: weak edges stay where they hang together with a strong one. B batch, H W image.
+"""Hysteresis: weak edges stay where they are connected to a strong edge. B batch, H W image.
 
-Canny 1986, IEEE PAMI 8(6), section VII: all pixels of at least `low` that are joined, through such pixels and from
-neighbour to neighbour of the eight, with one of at least `high`.
+Canny 1986, IEEE PAMI 8(6), section VII: all pixels of at least `low` that are connected, through such pixels and
+from neighbour to neighbour of the eight, to one of at least `high`.
 """
 
 import numpy as np
@@ -59,7 +59,9 @@ def flooded(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def follow(place_N: np.ndarray, value_N: np.ndarray, low: float, high: float, joined_HW: np.ndarray) -> None:
+def follow(
+    place_N: np.ndarray, value_N: np.ndarray, low: float | np.uint8, high: float | np.uint8, joined_HW: np.ndarray
+) -> None:
     """Writes into `joined`, full of 0, the values that stay of those at the places y * W + x, in order; others are 0.
 
     `state` has a row of nothing above and below, and a column that ends each row and is before the next one, so that
@@ -95,7 +97,7 @@ def joined_on_device(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
 
     Every one of them starts as its own root. A round hooks each root to the largest root that touches its tree, then
     lets all follow their tree upwards. Roots only ever grow within their component, so the rounds end when each
-    touches none but its own: asked once a round, since the answer makes the processor wait for the device.
+    touches none but its own: asked once a round, since the result makes the CPU wait for the device.
     """
     framed = F.pad(weak_B1HW, (1, 1, 1, 1))  # so that a step to the side stays in the image
     place_K = framed.flatten().nonzero().squeeze(1)

@@ -1,27 +1,26 @@
 """One photograph through a detector: the map to keep and what its picture shows. A large one goes through in tiles.
 
-C channel, H, W photograph, h, w panel of the picture (the photograph scaled down by a whole number), k that number.
+C channel, H, W photograph, h, w panel of the picture (the photograph scaled down by an integer), k that number.
 """
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from cnnlab.edges.detector import EdgeDetector
-from cnnlab.edges.hysteresis import hysteresis
+from cnnlab._parallel import in_turn
+from cnnlab.edges.colour import in_space
+from cnnlab.edges.contract import Detector
 from cnnlab.edges.pictures import ink_picture, orientation_picture, reduction, side_by_side
-from cnnlab.edges.thresholds import thresholds
+from cnnlab.edges.tiles import Tile, aligned, tiles
 
 WHOLE = 1 << 23  # pixels that go through a detector at once: 8 million
 STEP = 1024  # pixels between tiles, about
 ALIGNED = 64  # a network that scales down by up to this sees each pixel in a tile as in the whole
 THIN = 4  # pixels: more than thinning looks at
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's conversion
 FAINT = 1 / 16  # of the full scale: a picture whose strengths are all below is not drawn as if they were strong
 
 
@@ -33,110 +32,65 @@ class Maps(NamedTuple):
     orientation_hw: np.ndarray | None
 
 
-class Tile(NamedTuple):
-    """Where a part of the photograph lies: with its margin, without, and the latter inside of the former."""
-
-    outer: tuple[slice, slice]
-    inner: tuple[slice, slice]
-    crop: tuple[slice, slice]
-
-
-@torch.inference_mode()
 def detect(
-    detector: nn.Module,
+    detector: Detector,
     pixels_HWC: np.ndarray,
     device: torch.device,
     *,
     grey: bool,
     pictures: bool,
-    told: Callable[[float], None] = lambda share: None,
+    threads: int = 1,
+    tell: Callable[[float], None] = lambda fraction: None,
 ) -> Maps:
-    """uint8 or uint16 pixels -> Maps. `told` is called with the share that is done, where that takes long.
+    """uint8 or uint16 pixels -> Maps. `tell` is called with the fraction that is done, where that takes long.
 
-    More than WHOLE pixels go through in tiles; thresholds and hysteresis then see the map as a whole, so that the
-    result is that of the whole photograph.
+    More than WHOLE pixels go through in tiles, as many at once as there are threads; thresholds and hysteresis then
+    see the map as a whole, so that the result is that of the whole photograph.
     """
     height, width = pixels_HWC.shape[:2]
-    if height * width <= WHOLE:
-        image_1CHW = tensor_of(pixels_HWC, device, grey)
-        if not pictures:
-            return Maps(_plane(detector.thinned(image_1CHW)), None, None)
-        edges, thinned = detector.both(image_1CHW)
-        return Maps(_plane(thinned), *strongest(*map(_plane, edges), reduction(height, width)))
-    return _in_tiles(detector, pixels_HWC, lambda part_hwC: tensor_of(part_hwC, device, grey), pictures, told)
-
-
-def _in_tiles(
-    detector: nn.Module,
-    pixels_HWC: np.ndarray,
-    tensor: Callable[[np.ndarray], Tensor],
-    pictures: bool,
-    told: Callable[[float], None],
-) -> Maps:
-    height, width = pixels_HWC.shape[:2]
     k = reduction(height, width)
+    if height * width <= WHOLE:
+        thinned_HW, edges = _detected(detector, tensor_of(pixels_HWC, device, grey), pictures)
+        return Maps(thinned_HW, *strongest(*edges, k)) if edges else Maps(thinned_HW, None, None)
+    local = detector.local()
     thinned_HW = np.empty((height, width), np.float32)
     strength_hw, orientation_hw = (np.zeros((-(-height // k), -(-width // k)), np.float32) for _ in range(2))
-    reach, local = locally(detector)
-    for tile in tiles(height, width, reach, k):
-        image_1CHW = tensor(pixels_HWC[tile.outer])
-        if pictures:
-            edges, thinned = local.both(image_1CHW)
-            panel = tuple(slice(side.start // k, -(-side.stop // k)) for side in tile.inner)
-            strength_hw[panel], orientation_hw[panel] = strongest(*(_plane(part)[tile.crop] for part in edges), k)
-        else:
-            thinned = local.thinned(image_1CHW)
-        thinned_HW[tile.inner] = _plane(thinned)[tile.crop]
-        bottom, right = (side.stop for side in tile.inner)
-        top = tile.inner[0].start
-        told((top * width + (bottom - top) * right) / (height * width))
-    thinned_HW *= _kept(detector, torch.from_numpy(thinned_HW)[None, None])
+
+    def work(tile: Tile) -> float:
+        thin_hw, edges = _detected(local, tensor_of(pixels_HWC[tile.outer], device, grey), pictures)
+        thinned_HW[tile.inner] = thin_hw[tile.crop]
+        if edges:
+            rows, columns = (slice(side.start // k, -(-side.stop // k)) for side in tile.inner)
+            largest = strongest(edges[0][tile.crop], edges[1][tile.crop], k)
+            strength_hw[rows, columns], orientation_hw[rows, columns] = largest
+        (top, bottom), right = (tile.inner[0].start, tile.inner[0].stop), tile.inner[1].stop
+        return (top * width + (bottom - top) * right) / (height * width)
+
+    step, margin = aligned(STEP, ALIGNED * k), aligned(detector.reach + THIN, ALIGNED)
+    for fraction in in_turn(work, tiles(height, width, step, margin), threads):
+        tell(fraction)
+    with torch.inference_mode():
+        thinned_HW = detector.thresholded(torch.from_numpy(thinned_HW)[None, None])[0, 0].numpy()
     return Maps(thinned_HW, strength_hw, orientation_hw) if pictures else Maps(thinned_HW, None, None)
 
 
-def locally(detector: nn.Module) -> tuple[int, nn.Module]:
-    """How many pixels away a pixel still matters; the detector without its thresholds, which look at all pixels."""
-    if not isinstance(detector, EdgeDetector):
-        return detector.reach + THIN, detector
-    local = copy.copy(detector)
-    local.thresholds, local.low, local.high = "absolute", None, None
-    return max(detector.halo) + THIN + (detector.surround_radius if detector.surround else 0), local
-
-
-def _kept(detector: nn.Module, thinned_11HW: Tensor) -> np.ndarray | bool:
-    """(H, W) bool: what the detector's thresholds leave of a map; True without thresholds."""
-    if not isinstance(detector, EdgeDetector) or (detector.thresholds == "absolute" and detector.low is None):
-        return True
-    low, high = thresholds(thinned_11HW, detector.thresholds, detector.low, detector.high)
-    return hysteresis(thinned_11HW, low, high)[0, 0].numpy()
-
-
-def tiles(height: int, width: int, reach: int, k: int) -> Iterator[Tile]:
-    """Tiles that cover height x width, row by row, each with a margin of at least `reach` where the photograph goes on.
-
-    They begin at multiples of k and of ALIGNED.
-    """
-    unit = ALIGNED * k
-    step = unit * -(-STEP // unit)
-    margin = ALIGNED * -(-reach // ALIGNED)
-    for top in range(0, height, step):
-        for left in range(0, width, step):
-            sides = [(start, min(start + step, end), end) for start, end in ((top, height), (left, width))]
-            outer = [(max(0, start - margin), min(stop + margin, end)) for start, stop, end in sides]
-            inner = tuple(slice(start, stop) for start, stop, _ in sides)
-            crop = (slice(one.start - before, one.stop - before) for one, (before, _) in zip(inner, outer, strict=True))
-            yield Tile(tuple(slice(*pair) for pair in outer), inner, tuple(crop))
+@torch.inference_mode()
+def _detected(
+    detector: Detector, image_1CHW: Tensor, pictures: bool
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    """Thinned strengths, and strength and orientation before thinning, where pictures show them; (H, W) each."""
+    if not pictures:
+        return _plane(detector.thinned(image_1CHW)), None
+    (strength, orientation), thinned = detector.both(image_1CHW)
+    return _plane(thinned), (_plane(strength), _plane(orientation))
 
 
 def tensor_of(pixels_HWC: np.ndarray, device: torch.device, grey: bool) -> Tensor:
     """(1, C, H, W) float32 in [0, 1]; grey: one channel, the luma."""
     largest = np.iinfo(pixels_HWC.dtype).max
     image_CHW = torch.from_numpy(np.array(pixels_HWC)).to(device).permute(2, 0, 1)
-    image_CHW = image_CHW.to(torch.float32).contiguous().div_(largest)
-    if grey and len(image_CHW) == 3:
-        weight_C11 = torch.tensor(GREY, device=device)[:, None, None]
-        image_CHW = (image_CHW * weight_C11).sum(0, keepdim=True)
-    return image_CHW[None]
+    image_1CHW = image_CHW.to(torch.float32).contiguous().div_(largest)[None]
+    return in_space(image_1CHW, "grey") if grey else image_1CHW
 
 
 def strongest(strength_HW: np.ndarray, orientation_HW: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -39,11 +39,11 @@ class TextureGradient(nn.Module):
         return coarse_dy, coarse_dx
 
 
-def damping(strength_B1HW: Tensor, exponent: float, radius: int) -> Tensor:
-    """(FLOOR + mean strength around) ** -exponent, (B, 1, H, W): what many edges around take from an edge.
+def suppression(strength_B1HW: Tensor, exponent: float, radius: int) -> Tensor:
+    """(FLOOR + mean strength of the surround) ** -exponent, (B, 1, H, W): the factor of surround suppression.
 
-    Around is the square of side 2 radius + 1, mirrored at the border. Edges inside of a texture stand among their
-    like, contours stand alone (surround suppression: Grigorescu, Petkov & Westenberg 2003, IEEE TIP 12(7); as a
+    The surround is the square of side 2 radius + 1, mirrored at the border. Edges inside of a texture stand among
+    their like, contours stand alone (Grigorescu, Petkov & Westenberg 2003, IEEE TIP 12(7); as a
     division: Heeger 1992, Visual Neuroscience 9(2)).
     """
     mean = pad(strength_B1HW, radius, radius, radius, radius, "reflect").double()

@@ -12,7 +12,8 @@ from torch import Tensor
 from cnnlab._choices import UsageError
 
 KINDS = ("absolute", "quantile", "automatic")
-LOW_SHARE = 0.4
+LOW_FRACTION = 0.4
+LARGEST = 1e30  # that a number may be
 _CLASSES = 256
 
 
@@ -36,7 +37,7 @@ def levels(positive_N: Tensor, kind: str, low: float | None, high: float | None)
     if kind == "quantile":
         return torch.stack([_quantile(positive_N, low), _quantile(positive_N, high)])
     level = otsu(positive_N)
-    return torch.stack([level * LOW_SHARE, level])
+    return torch.stack([level * LOW_FRACTION, level])
 
 
 def otsu(values_N: Tensor) -> Tensor:
@@ -64,8 +65,15 @@ def _quantile(values_N: Tensor, share: float | None) -> Tensor:
     return values_N.kthvalue(rank).values
 
 
+def check_number(name: str, value: object, least: float = 0.0, most: float = torch.inf) -> None:
+    """UsageError unless the value is a finite number in the range."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= min(most, LARGEST):
+        limit = f"at least {least:g}" if most == torch.inf else f"{least:g} to {most:g}"
+        raise UsageError(f"{name} must be a finite number, {limit}; got {value!r}")
+
+
 def check_thresholds(kind: str, low: float | None, high: float | None) -> None:
-    """ValueError unless low and high fit the kind: both or neither, in order; quantiles from 0 to 1."""
+    """UsageError unless low and high fit the kind: both or neither, in order; quantiles from 0 to 1."""
     if kind == "automatic":
         if low is not None or high is not None:
             raise UsageError(f"automatic thresholds take no low and no high, got low={low} and high={high}")
@@ -76,6 +84,7 @@ def check_thresholds(kind: str, low: float | None, high: float | None) -> None:
         if kind == "quantile":
             raise UsageError("thresholds=quantile needs low and high, such as low=0.7 and high=0.9")
         return
-    most = 1.0 if kind == "quantile" else torch.inf
-    if not 0 <= low <= high <= most:
-        raise UsageError(f"{kind} thresholds: 0 <= low <= high <= {most:g}, got low={low} and high={high}")
+    for name, value in (("low", low), ("high", high)):
+        check_number(name, value, most=1.0 if kind == "quantile" else torch.inf)
+    if low > high:
+        raise UsageError(f"low must not be above high, got low={low} and high={high}")

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from cnnlab._choices import UsageError
 from cnnlab.cli.assemble import build_network
 from cnnlab.data.contract import Data
-from cnnlab.data.images.folder import SUFFIXES, image_files
 from cnnlab.data.photographs.decode import decode
+from cnnlab.data.photographs.files import image_files, no_images
 from cnnlab.runs.run import Run
 
 
@@ -124,9 +124,9 @@ def _own_images(config: DictConfig, channels: int, size: tuple[int, int]) -> Ten
     folder = Path(str(config.images)).expanduser()
     if not folder.is_dir():
         raise UsageError(f"images: there is no folder {folder}")
-    files = image_files(folder)
+    files = image_files(folder).images
     if not files:
-        raise UsageError(f"images: no images in {folder}; looked for {' '.join(SUFFIXES)}")
+        raise UsageError(f"images: {no_images(folder)}")
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(config.seed)).tolist()
     broken: list[str] = []
     for number in track(sorted(order[: max(config.inputs, 1)]), description="images", transient=True):

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from cnnlab.edges.borders import pad
 from cnnlab.edges.colour import in_space
-from cnnlab.edges.detector import direction
-from cnnlab.edges.gradient import length
+from cnnlab.edges.gradient import direction, length
 from cnnlab.filters import bank
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from cnnlab.data.boundaries.module import BoundaryData
-from cnnlab.data.boundaries.windows import Drawn, Windows, share_of
+from cnnlab.data.boundaries.windows import Drawn, Windows, votes_of
 
 VALUES: dict[str, Any] = {
     "name": "bsds500", "seed": 0, "batch_size": 2, "crop": 32, "passes": 2, "slack": 1, "held_out": 0,
@@ -34,8 +34,8 @@ def made(root: Path, **values: Any) -> BoundaryData:
 def drawn(height: int = 40, width: int = 50) -> Drawn:
     """A photograph whose pixels are all different, its boundaries where the first channel is above one half."""
     image_CHW = torch.arange(3 * height * width).reshape(3, height, width) * 251 % 256
-    share_HW = torch.where(image_CHW[0] > 127, 255, 0)
-    return Drawn("one", image_CHW.to(torch.uint8), share_HW.to(torch.uint8))
+    votes_HW = torch.where(image_CHW[0] > 127, 255, 0)
+    return Drawn("one", image_CHW.to(torch.uint8), votes_HW.to(torch.uint8))
 
 
 def windows(size: int, **values: Any) -> Windows:
@@ -45,12 +45,12 @@ def windows(size: int, **values: Any) -> Windows:
 def test_the_share_counts_annotators_within_the_slack_once_each() -> None:
     boundaries_AHW = torch.zeros(4, 7, 9, dtype=torch.bool)
     boundaries_AHW[0, 3, 3] = boundaries_AHW[1, 3, 4] = boundaries_AHW[1, 4, 4] = True
-    share_HW = share_of(boundaries_AHW, slack=1)
-    assert share_HW.dtype == torch.uint8
-    assert share_HW[3, 4] == round(255 * 2 / 4)
-    assert share_HW[3, 2] == share_HW[5, 5] == round(255 / 4)
-    assert share_HW[6, 3] == share_HW[3, 6] == 0
-    exact_HW = share_of(boundaries_AHW, slack=0)
+    votes_HW = votes_of(boundaries_AHW, slack=1)
+    assert votes_HW.dtype == torch.uint8
+    assert votes_HW[3, 4] == round(255 * 2 / 4)
+    assert votes_HW[3, 2] == votes_HW[5, 5] == round(255 / 4)
+    assert votes_HW[6, 3] == votes_HW[3, 6] == 0
+    exact_HW = votes_of(boundaries_AHW, slack=0)
     assert torch.equal(exact_HW.bool(), boundaries_AHW.any(0))
 
 
@@ -59,9 +59,9 @@ def test_the_share_counts_annotators_within_the_slack_once_each() -> None:
 def test_a_window_shows_the_photograph_and_its_own_boundaries(seed: int, change: dict[str, bool]) -> None:
     """Neither scaled nor lit, every pixel keeps its boundary, whichever way the window is turned."""
     one = drawn()
-    image_CSS, share_1SS = windows(16, **change)(one, torch.Generator().manual_seed(seed))
+    image_CSS, votes_1SS = windows(16, **change)(one, torch.Generator().manual_seed(seed))
     assert image_CSS.shape == (3, 16, 16)
-    assert torch.equal(share_1SS[0] == 1, image_CSS[0] > 0.5)
+    assert torch.equal(votes_1SS[0] == 1, image_CSS[0] > 0.5)
     whole = {tuple(pixel) for pixel in one.image_CHW.flatten(1).T.tolist()}
     assert {tuple(pixel) for pixel in (image_CSS * 255).round().int().flatten(1).T.tolist()} <= whole
 
@@ -76,15 +76,15 @@ def test_scaling_keeps_a_boundary_at_its_place() -> None:
     """A bright right half with a boundary at its edge: in a scaled window the two still meet."""
     image_CHW = torch.zeros(3, 80, 80, dtype=torch.uint8)
     image_CHW[:, :, 40:] = 255
-    share_HW = torch.zeros(80, 80, dtype=torch.uint8)
-    share_HW[:, 39:41] = 255
+    votes_HW = torch.zeros(80, 80, dtype=torch.uint8)
+    votes_HW[:, 39:41] = 255
     for scale in (0.5, 2.0):
         cut = windows(40, scales=[scale, scale])
-        image_CSS, share_1SS = cut(Drawn("half", image_CHW, share_HW), torch.Generator().manual_seed(3))
+        image_CSS, votes_1SS = cut(Drawn("half", image_CHW, votes_HW), torch.Generator().manual_seed(3))
         step = image_CSS[0].diff(dim=1).abs().sum(0)
         if step.max() > 0:
-            assert abs(int(step.argmax()) - int(share_1SS[0].sum(0).argmax())) <= 1
-    small = Drawn("small", image_CHW[:, :20, :30], share_HW[:20, :30])
+            assert abs(int(step.argmax()) - int(votes_1SS[0].sum(0).argmax())) <= 1
+    small = Drawn("small", image_CHW[:, :20, :30], votes_HW[:20, :30])
     assert windows(40)(small, torch.Generator())[0].shape == (3, 40, 40)  # enlarged
 
 
@@ -159,7 +159,7 @@ def test_patches_are_windows_of_training_photographs(root: Path) -> None:
     ("values", "words"),
     [
         ({"crop": 0}, "data.crop=0"), ({"scales": [1.4, 0.6]}, "data.scales"), ({"light": 1.0}, "data.light"),
-        ({"passes": 0}, "data.passes=0"), ({"scored": "tset"}, "data.scored=tset"),
+        ({"passes": 0}, "data.passes=0"), ({"scored": "tset"}, "unknown data.scored .tset"),
         ({"held_out": 5}, "there are 5 photographs"), ({"scored": "held_out"}, "none is held out"),
         ({"scored": "test"}, "test"),
     ],

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from cnnlab.data.images import folder as folder_module
-from cnnlab.data.images.folder import FolderOptions, natural, read_folder
+from cnnlab.data.images.folder import FolderOptions, read_folder
 from cnnlab.data.images.images import FolderImages, TensorImages, mean_and_std
+from cnnlab.data.photographs.files import natural
 
 Writer = Callable[..., np.ndarray]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.data.photographs.decode import MOST_PIXELS, as_float, decode, decode_deep, decode_float, large_pictures
+from cnnlab.data.photographs.decode import MOST_PIXELS, decode, decode_deep, large_pictures
 
 Writer = Callable[..., np.ndarray]
 
@@ -186,15 +186,6 @@ def test_what_has_eight_bits_is_the_same_deep(tmp_path: Path, mode: str) -> None
     found = decode_deep(path)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, decode(path))
-
-
-def test_float_pixels_go_from_black_0_to_white_1(tmp_path: Path) -> None:
-    for name, dtype in (("a.png", np.uint8), ("b.png", np.uint16)):
-        white = np.iinfo(dtype).max
-        path = saved(tmp_path / name, Image.fromarray(np.array([[0, 1, white]], dtype=dtype)))
-        assert decode_float(path).dtype == np.float32
-        np.testing.assert_allclose(decode_float(path)[0, :, 0], [0, 1 / white, 1], rtol=1e-6)
-    assert as_float(np.array([65535], np.uint16)) == 1
 
 
 def test_a_colour_that_stands_for_nothing_shows_white(tmp_path: Path) -> None:

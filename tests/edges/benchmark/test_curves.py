@@ -17,14 +17,14 @@ PUBLISHED = [("Sobel", 0.539), ("HED", 0.788), ("human", 0.803), ("PiDiNet", 0.8
 
 
 def test_each_detector_has_its_curve_and_its_best_point_and_stands_in_the_legend() -> None:
-    (axis,) = precision_recall(CURVES, people=(0.7, 0.9)).axes
+    (axis,) = precision_recall(CURVES, human=(0.7, 0.9)).axes
     drawn = [np.array(line.get_xydata()) for line in axis.lines]
     for curve in CURVES:
         wanted = np.stack([curve.recall, curve.precision], axis=1)
         assert any(line.shape == wanted.shape and np.allclose(line, wanted) for line in drawn)
         assert any(line.shape == (1, 2) and np.allclose(line, [curve.best]) for line in drawn)
     texts = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert texts == ["one  F = 0.574", "other  F = 0.500", "people, each against the others  F = 0.787"]
+    assert texts == ["one  F = 0.574", "other  F = 0.500", "human agreement (leave one annotator out)  F = 0.787"]
 
 
 @pytest.mark.parametrize("f", [*LEVELS, *(f for _, f in PUBLISHED)])

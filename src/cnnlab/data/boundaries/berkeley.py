@@ -7,16 +7,15 @@ Arbelaez, Maire, Fowlkes, Malik: Contour Detection and Hierarchical Image Segmen
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, nearest
+from cnnlab.data.photographs.files import image_suffixes
 
 # Where the folder may start that people point at: the data, the unpacked archive, or what holds either.
 INSIDE = (".", "BSDS500", "data", "BSDS500/data", "BSR/BSDS500/data")
 SPLITS = ("train", "val", "test")
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".ppm", ".webp")
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,14 @@ def photographs(root: Path, split: str) -> list[Photograph]:
     """The photographs of a split, sorted by name.
 
     root: the folder that holds `images/SPLIT/*.jpg` and `groundTruth/SPLIT/*.mat`, or a folder above it (INSIDE).
-    Raises ValueError, saying what was expected where, if that is not what lies there.
+    Raises UsageError, saying what was expected where, if that is not what lies there.
     """
     if split not in SPLITS:
-        raise UsageError(f"split: there is no {split!r}; there are: {', '.join(SPLITS)}")
+        raise UsageError(f"split: there is no {split!r}{nearest(split, SPLITS)}; there are: {', '.join(SPLITS)}")
     images, truths = (top / split for top in _tops(root, split))
-    found = [path for path in _files(images) if path.suffix.lower() in IMAGES]
+    found = [path for path in _files(images) if path.suffix.lower() in image_suffixes()]
     if not found:
-        raise UsageError(f"{images} holds no images ({', '.join(IMAGES)}); {_about(_files(images))}")
+        raise UsageError(f"{images} holds no images that Pillow reads; {_about(_files(images))}")
     lacking = [path.stem for path in found if not (truths / f"{path.stem}.mat").is_file()]
     if lacking:
         raise UsageError(
@@ -57,7 +56,7 @@ def read_boundaries(path: Path) -> np.ndarray:
     """Returns (A, H, W) bool, one drawing for each annotator, True on a boundary, exactly as stored.
 
     Reads the distribution's files: a cell array `groundTruth` of structures with a field `Boundaries`. Raises
-    ValueError for a file that is something else, or whose drawings are of different sizes.
+    UsageError for a file that is something else, or whose drawings are of different sizes.
     """
     content = _read_mat(path)
     if "groundTruth" not in content:
@@ -96,22 +95,23 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
-def _read_mat(path: Path) -> dict[str, Any]:
+def _read_mat(path: Path) -> dict[str, object]:
     # Imported here: scipy.io takes a third of a second to start, and only this function needs it.
     from scipy.io import loadmat
 
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     try:
-        return loadmat(path, squeeze_me=False, struct_as_record=True)
+        content: dict[str, object] = loadmat(path, squeeze_me=False, struct_as_record=True)
+        return content
     except Exception as error:  # scipy has many words for a broken file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(f"{path} is no readable .mat file: {reason}") from error
 
 
-def _boundaries(cell: Any, path: Path) -> np.ndarray:
-    names = getattr(getattr(cell, "dtype", None), "names", None) or ()
-    if "Boundaries" not in names or not cell.size:
+def _boundaries(cell: object, path: Path) -> np.ndarray:
+    names = (cell.dtype.names if isinstance(cell, np.ndarray | np.void) else None) or ()
+    if not isinstance(cell, np.ndarray) or "Boundaries" not in names or not cell.size:
         raise UsageError(f"{path} holds no boundaries: its groundTruth has {_few(list(names)) or 'no fields'}")
     drawing_HW = np.asarray(cell["Boundaries"].flat[0])
     if drawing_HW.ndim != 2 or drawing_HW.dtype.kind not in "buif" or not drawing_HW.size:

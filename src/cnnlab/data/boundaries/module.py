@@ -3,9 +3,10 @@
 B batch, N photographs, C channel, A annotator, H, W photograph.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,13 +14,13 @@ from lightning import LightningDataModule
 from torch import Tensor
 
 from cnnlab._arguments import plain, remembers_arguments
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.data.boundaries.berkeley import Photograph, photographs, read_boundaries
-from cnnlab.data.boundaries.windows import Drawn, Windows, share_of
+from cnnlab.data.boundaries.windows import Drawn, Windows, votes_of
 from cnnlab.data.contract import Kind
 from cnnlab.data.images.loader import EpochLoader
 from cnnlab.data.images.order import BatchOrder, Purpose, generator_for
-from cnnlab.data.photographs.decode import decode
+from cnnlab.data.photographs.decode import decode, reason
 
 SCORED = ("val", "test", "held_out")
 SOURCE = "Arbelaez, Maire, Fowlkes, Malik: Contour Detection and Hierarchical Image Segmentation, PAMI 2011"
@@ -27,7 +28,7 @@ SOURCE = "Arbelaez, Maire, Fowlkes, Malik: Contour Detection and Hierarchical Im
 
 @remembers_arguments
 class BoundaryData(LightningDataModule):
-    """The training photographs of the Berkeley data set in windows, with the share of the annotators at each pixel.
+    """The training photographs of the Berkeley data set in windows, with the fraction of annotators at each pixel.
 
     The network is fitted to `train` alone. `held_out` photographs of it are left out of the fit, as a validation
     set to choose by; `scored` names the split whose photographs `benchmark()` gives, whole, with all drawings.
@@ -40,23 +41,27 @@ class BoundaryData(LightningDataModule):
     def __init__(
         self,
         *,
-        name: str,
-        root: str,
-        seed: int,
-        batch_size: int,
-        crop: int,
-        passes: int,
-        slack: int,
-        held_out: int,
-        scored: str | None,
-        scales: list[float],
-        flip: bool,
-        turn: bool,
-        light: float,
+        name: str = "bsds500",
+        root: str | None = None,
+        seed: int = 0,
+        batch_size: int = 8,
+        crop: int = 192,
+        passes: int = 4,
+        slack: int = 1,
+        held_out: int = 0,
+        scored: Literal["val", "test", "held_out"] | None = "val",
+        scales: Sequence[float] = (0.6, 1.4),
+        flip: bool = True,
+        turn: bool = True,
+        light: float = 0.2,
     ) -> None:
-        """The values are explained in configs/data/bsds500.yaml, their only home.
+        """root: holds images/{train,val} and groundTruth/{train,val}, or BSDS500/ with them; None: CNNLAB_DATA or data.
+        seed: of order and augmentation. crop: side of the windows, pixels. passes: windows of each photograph in an
+        epoch. slack: two annotators agree where their boundaries are at most this many pixels apart. held_out: so many
+        photographs of the training split are not trained on. scored: what the benchmark at the end uses.
+        scales, flip, turn, light: see `Windows`.
 
-        Raises ValueError for values that can't be.
+        Raises UsageError for values that can't be.
         """
         super().__init__()
         for key, value, least in (
@@ -64,10 +69,11 @@ class BoundaryData(LightningDataModule):
         ):  # fmt: skip
             if value < least:
                 raise UsageError(f"data.{key}={value}: at least {least}")
-        if scored is not None and scored not in SCORED:
-            raise UsageError(f"data.scored={scored}: null, {', '.join(SCORED)}")
+        if scored is not None:
+            check_choice("data.scored", scored, SCORED)
         self.name, self.seed, self.scored = name, seed, scored
-        self._root, self._batch_size, self._passes = Path(root).expanduser(), batch_size, passes
+        self._root = Path(os.environ.get("CNNLAB_DATA", "data") if root is None else root).expanduser()
+        self._batch_size, self._passes = batch_size, passes
         self._slack, self._held_out, self._crop = slack, held_out, crop
         self._windows = Windows(crop, scales, flip, turn, light)
         self._device = torch.device("cpu")
@@ -76,7 +82,7 @@ class BoundaryData(LightningDataModule):
         self._benchmark: list[Photograph] = []
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the training photographs, once. Raises ValueError for what is missing, broken, or does not agree."""
+        """Read the training photographs, once. Raises UsageError for what is missing, broken, or does not agree."""
         if self._train:
             return
         found = photographs(self._root, "train")
@@ -114,7 +120,7 @@ class BoundaryData(LightningDataModule):
         return (1.0,) * self.in_channels
 
     def normalise_like(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Nothing: a network that draws boundaries was trained without."""
+        """Nothing: a network that predicts boundaries was trained without."""
         assert tuple(mean) == self.mean, "images with boundaries are not normalised"
         assert tuple(std) == self.std, "images with boundaries are not normalised"
 
@@ -133,7 +139,7 @@ class BoundaryData(LightningDataModule):
         arguments = {name: plain(value) for name, value in self.arguments.items()}
         return {"target": f"{BoundaryData.__module__}.BoundaryData", "arguments": arguments}
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Plain facts for the run record."""
         counts = {"train": len(self._train), "held out": len(self._validation)}
         counts |= {self.scored: len(self._benchmark)} if self.scored in ("val", "test") else {}
@@ -150,7 +156,7 @@ class BoundaryData(LightningDataModule):
     def patches(self, size: int, count: int, seed: int) -> Tensor:
         """Random windows of the training photographs, (count, C, size, size) float32 in [0, 1].
 
-        Raises ValueError if `size` exceeds one of them.
+        Raises UsageError if `size` exceeds one of them.
         """
         smallest = min(min(one.image_CHW.shape[1:]) for one in self._train)
         if size > smallest:
@@ -189,11 +195,11 @@ class BoundaryData(LightningDataModule):
 
 
 class WindowLoader(EpochLoader):
-    """(image_BCHW float32 in [0, 1], share_B1HW float32 in [0, 1]), a pure function of (seed, epoch, batch, rank)."""
+    """(image_BCHW float32 in [0, 1], votes_B1HW float32 in [0, 1]), a pure function of (seed, epoch, batch, rank)."""
 
     def __init__(self, drawn: Sequence[Drawn], windows: Windows, order: BatchOrder, device: torch.device) -> None:
         super().__init__(order, device)
-        # The photographs rest on the device, so that windows are cut there: a GPU never waits for the processor.
+        # The photographs rest on the device, so that windows are cut there: a GPU never waits for the CPU.
         self._drawn, self._windows = [one.to(device) for one in drawn], windows
 
     def _finished(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -201,12 +207,12 @@ class WindowLoader(EpochLoader):
             number = batch * self.order.world_size + self.order.rank
             generator = generator_for(self.order.seed, Purpose.AUGMENTATION, epoch, number)
             cut = [self._windows(self._drawn[i], generator) for i in index_B.tolist()]
-            image_BCHW, share_B1HW = (torch.stack(parts) for parts in zip(*cut, strict=True))
-            yield image_BCHW, share_B1HW
+            image_BCHW, votes_B1HW = (torch.stack(parts) for parts in zip(*cut, strict=True))
+            yield image_BCHW, votes_B1HW
 
 
 class WholeLoader:
-    """(image_1CHW, share_11HW) float32 in [0, 1] of each photograph, read anew in every pass."""
+    """(image_1CHW, votes_11HW) float32 in [0, 1] of each photograph, read anew in every pass."""
 
     def __init__(self, found: Sequence[Photograph], slack: int, device: torch.device) -> None:
         self._found, self._slack, self._device = found, slack, device
@@ -217,16 +223,16 @@ class WholeLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for one in self._found:
             drawn = read_drawn(one, self._slack)
-            pair = drawn.image_CHW[None], drawn.share_HW[None, None]
+            pair = drawn.image_CHW[None], drawn.votes_HW[None, None]
             yield pair[0].to(self._device).float() / 255, pair[1].to(self._device).float() / 255
 
 
 def read_photograph(one: Photograph) -> tuple[Tensor, np.ndarray]:
-    """image_CHW uint8, three channels, and boundaries_AHW bool. Raises ValueError, naming the file."""
+    """image_CHW uint8, three channels, and boundaries_AHW bool. Raises UsageError, naming the file."""
     try:
         pixels_HWC = decode(one.image)
     except Exception as error:  # Pillow has many words for a broken file
-        raise UsageError(f"{one.image} can't be read: {error}") from error
+        raise UsageError(f"{one.image} can't be read: {reason(error, one.image)}") from error
     boundaries_AHW = read_boundaries(one.truth)
     if boundaries_AHW.shape[1:] != pixels_HWC.shape[:2]:
         sizes = ["x".join(map(str, shape)) for shape in (boundaries_AHW.shape[1:], pixels_HWC.shape[:2])]
@@ -236,6 +242,6 @@ def read_photograph(one: Photograph) -> tuple[Tensor, np.ndarray]:
 
 
 def read_drawn(one: Photograph, slack: int) -> Drawn:
-    """A photograph with the share of its annotators. Raises ValueError, naming the file."""
+    """A photograph with the votes of its annotators. Raises UsageError, naming the file."""
     image_CHW, boundaries_AHW = read_photograph(one)
-    return Drawn(one.stem, image_CHW, share_of(torch.from_numpy(boundaries_AHW), slack))
+    return Drawn(one.stem, image_CHW, votes_of(torch.from_numpy(boundaries_AHW), slack))

@@ -1,4 +1,4 @@
-"""Windows of photographs with the boundaries that people drew in them: cut, scaled, turned, lit.
+"""Windows of photographs with the boundaries that people drew in them: cut, scaled, rotated, lit.
 
 C channel, H, W photograph, S side of a window, A annotator.
 """
@@ -16,18 +16,18 @@ from cnnlab._choices import UsageError
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A photograph at rest: image_CHW uint8, and share_HW uint8: 255 where everybody drew a boundary."""
+    """A photograph at rest: image_CHW uint8, and votes_HW uint8: 255 where everybody drew a boundary."""
 
     stem: str
     image_CHW: Tensor
-    share_HW: Tensor
+    votes_HW: Tensor
 
     def to(self, device: torch.device) -> "Drawn":
-        return Drawn(self.stem, self.image_CHW.to(device), self.share_HW.to(device))
+        return Drawn(self.stem, self.image_CHW.to(device), self.votes_HW.to(device))
 
 
-def share_of(boundaries_AHW: Tensor, slack: int) -> Tensor:
-    """(H, W) uint8: the share of the annotators, 255 for all, with a boundary at most `slack` pixels away.
+def votes_of(boundaries_AHW: Tensor, slack: int) -> Tensor:
+    """(H, W) uint8: the fraction of annotators, 255 for all, with a boundary at most `slack` pixels away.
 
     People agree on a boundary and draw it a pixel apart: without slack, hardly a pixel has two votes. Distances
     count as the king of chess walks.
@@ -62,7 +62,7 @@ class Windows:
             raise UsageError(f"data.light={self.light}: from 0 (off) to below 1")
 
     def __call__(self, drawn: Drawn, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """image_CSS float32 in [0, 1] and share_1SS float32 in [0, 1]. Always as many draws, whatever is off."""
+        """image_CSS float32 in [0, 1] and votes_1SS float32 in [0, 1]. Always as many draws, whatever is off."""
         scale, top, left, flip, turn, contrast, brightness = torch.rand(7, generator=generator).tolist()
         smallest, largest = (math.log(one) for one in self.scales)
         height, width = drawn.image_CHW.shape[1:]
@@ -70,15 +70,15 @@ class Windows:
         y, x = int(top * (height - side + 1)), int(left * (width - side + 1))
         part = (..., slice(y, y + side), slice(x, x + side))
         image_CSS = self._scaled(drawn.image_CHW[part].float() / 255)
-        share_1SS = self._scaled(drawn.share_HW[part][None].float() / 255)
+        votes_1SS = self._scaled(drawn.votes_HW[part][None].float() / 255)
         if self.flip and flip < 0.5:
-            image_CSS, share_1SS = image_CSS.flip(-1), share_1SS.flip(-1)
+            image_CSS, votes_1SS = image_CSS.flip(-1), votes_1SS.flip(-1)
         if self.turn:
-            image_CSS, share_1SS = (torch.rot90(one, int(4 * turn), (1, 2)) for one in (image_CSS, share_1SS))
+            image_CSS, votes_1SS = (torch.rot90(one, int(4 * turn), (1, 2)) for one in (image_CSS, votes_1SS))
         if self.light:
             factor, offset = 1 + self.light * (2 * contrast - 1), self.light * (brightness - 0.5)
             image_CSS = ((image_CSS - 0.5) * factor + 0.5 + offset).clamp(0, 1)
-        return image_CSS, share_1SS
+        return image_CSS, votes_1SS
 
     def _scaled(self, part_CSS: Tensor) -> Tensor:
         if part_CSS.shape[-1] == self.size:

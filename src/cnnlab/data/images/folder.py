@@ -5,23 +5,23 @@ and otherwise their sums, from which normalisation follows.
 """
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import UnidentifiedImageError
 from rich.console import Console
 from rich.progress import Progress
 
 from cnnlab._choices import UsageError, check_choice
 from cnnlab.data.images.images import FolderImages, Images, TensorImages
-from cnnlab.data.photographs.decode import decode
+from cnnlab.data.photographs.decode import decode, reason
+from cnnlab.data.photographs.files import image_files, natural, no_images
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MEMORY_SHARE = 1 / 4  # of the machine's memory: what `data.in_memory=auto` gives to one split
 
 
@@ -51,17 +51,6 @@ class _Found:
 class _Broken:
     path: Path
     reason: str
-
-
-def natural(name: str) -> tuple[list[str | int], str]:
-    """Sorting key: numbers in a name count as numbers, case does not.
-
-    >>> sorted(["b", "A10", "a9"], key=natural)
-    ['a9', 'A10', 'b']
-    """
-    parts = re.split(r"([0-9]+)", name.lower())
-    # Every second part is a number, so that text is only ever compared with text.
-    return [int(part) if n % 2 else part for n, part in enumerate(parts)], name
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
@@ -99,27 +88,30 @@ def read_folder(folder: Path, options: FolderOptions, like: Images | None = None
     for name in classes:
         if name not in known:
             check_choice(f"class in {folder.absolute()}:", name, known)
-    files = [(path, known.index(name)) for name in classes for path in image_files(folder / name)]
+    listings = {name: image_files(folder / name) for name in classes}
+    files = [(path, known.index(name)) for name in classes for path in listings[name].images]
     if not files:
-        raise UsageError(f"image_folder: no images in {folder.absolute()}; looked for {' '.join(SUFFIXES)}")
+        raise UsageError(f"image_folder: {no_images(folder)}")
+    left_out = {path: reason for listing in listings.values() for path, reason in listing.left_out.items()}
+    _tell_doubts(folder, left_out, [path for listing in listings.values() for path in listing.real])
     size = options.image_size if like is None else like.shape[1:]
     natural_size = None if like is None or options.image_size else size
     channels = None if like is None else like.shape[0]
     found, broken = _read_all(files, options, None if natural_size else size, channels)
-    skipped = _without_broken(broken, folder, options)
+    skipped = (*_without_broken(broken, folder, options), *left_out)
     _check_classes(found, classes if like is None else (), known, folder)
     return _images(found, known, skipped, options, natural_size)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Every image file below a class folder, by its suffix, in natural order; hidden ones are left out."""
-    files = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
-        for name in sorted(names, key=natural):
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
-                files.append(Path(parent, name))
-    return files
+def _tell_doubts(folder: Path, left_out: Mapping[str, str], real: list[str]) -> None:
+    """One line for files that are no images, one for images that links give to several classes."""
+    if left_out:
+        path, reason = next(iter(left_out.items()))
+        others = f", and {len(left_out) - 1} others" if len(left_out) > 1 else ""
+        print(f"image_folder: left out {path}: {reason}{others}", file=sys.stderr)
+    twice = [path for path, count in Counter(real).items() if count > 1]
+    if twice:
+        print(f"image_folder: {len(twice)} images of {folder} have two classes by links: {twice[0]}", file=sys.stderr)
 
 
 def _read_all(
@@ -153,10 +145,8 @@ def _examine(
 ) -> _Found | _Broken:
     try:
         array_HWC = decode(path, size, channels)
-    except UnidentifiedImageError:
-        return _Broken(path, "not an image")
     except Exception as error:  # Pillow raises many kinds on broken files: SyntaxError, struct.error, ...
-        return _Broken(path, f"{error}" or type(error).__name__)
+        return _Broken(path, reason(error, path))
     if keep:
         return _Found(path, label, array_HWC.shape, array_HWC, [], [])
     value = array_HWC.reshape(-1, array_HWC.shape[2]).astype(np.int64)
@@ -191,8 +181,7 @@ def _check_classes(found: list[_Found], needed: tuple[str, ...], known: tuple[st
     empty = [name for name in needed if known.index(name) not in present]
     if empty or not found:
         raise UsageError(
-            f"image_folder: no readable images in {folder.absolute()} for class {', '.join(empty) or 'any'}; "
-            f"looked for {' '.join(SUFFIXES)}"
+            f"image_folder: no readable images in {folder.absolute()} for class {', '.join(empty) or 'any'}"
         )
 
 

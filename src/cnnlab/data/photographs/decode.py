@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnnlab._choices import UsageError
 
@@ -32,7 +32,7 @@ def decode(path: Path, size: tuple[int, int] | None = None, channels: int | None
     size (h, w): scaled, antialiased, until it covers h x w, then cropped around the centre; None: as it is.
     channels: 1 or 3 converts; None keeps grey grey and gives everything else in RGB. See-through pixels are
     laid over white, 16 bits become 8. Of several frames or pages, the first. Raises whatever Pillow raises on a broken
-    file, and ValueError on a picture whose range is not known (floating point, or more than 16 bits) or that has more
+    file, and UsageError on a picture whose range is not known (floating point, or more than 16 bits) or that has more
     than MOST_PIXELS.
     """
     image = _eight_bit(_upright(path))
@@ -70,14 +70,22 @@ def _array(image: Image.Image) -> np.ndarray:
     return pixels_HWC
 
 
-def decode_float(path: Path) -> np.ndarray:
-    """`decode_deep` as (H, W, C) float32 in [0, 1]."""
-    return as_float(decode_deep(path))
+def upright_size(path: Path) -> tuple[int, int]:
+    """(height, width), turned as the EXIF orientation says, without the pixels. Raises whatever Pillow raises."""
+    with Image.open(path) as opened:
+        size = opened.height, opened.width
+        return size[::-1] if opened.getexif().get(0x0112, 1) in (5, 6, 7, 8) else size
 
 
-def as_float(pixels_HWC: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 -> float32 in [0, 1], white 1."""
-    return pixels_HWC.astype(np.float32) / np.float32(np.iinfo(pixels_HWC.dtype).max)
+def reason(error: Exception, path: Path) -> str:
+    """Why a file can't be read, in words."""
+    if isinstance(error, UnidentifiedImageError):
+        return "the file is empty" if path.stat().st_size == 0 else "not an image"
+    if isinstance(error, MemoryError):
+        return "too large for the memory of this machine"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
@@ -97,14 +105,14 @@ def _upright(path: Path, raw_mode: str | None = None) -> Image.Image:
     with Image.open(path) as opened:
         _check_size(opened)
         if raw_mode is not None:
-            opened.tile = [_packed_as(raw_mode, tile) for tile in opened.tile]
+            opened.tile = [tile._replace(args=_packed_as(raw_mode, tile.args)) for tile in opened.tile]
         opened.load()  # now, so that a truncated file fails here
         ImageOps.exif_transpose(opened, in_place=True)  # else a picture that stands upright is copied
     return opened
 
 
 def _check_size(opened: Image.Image) -> None:
-    """Raises ValueError for a picture that would fill the memory: a small file can unpack to anything."""
+    """Raises UsageError for a picture that would fill the memory: a small file can unpack to anything."""
     width, height = opened.size
     if width * height > MOST_PIXELS:
         million = f"{width * height / 1e6:.0f} million pixels, more than {MOST_PIXELS / 1e6:.0f} million"
@@ -140,7 +148,7 @@ def _deep_colour(path: Path) -> np.ndarray | None:
     """
     with Image.open(path) as opened:
         _check_size(opened)
-        raw = {_raw_mode(tile) for tile in opened.tile}
+        raw = {_raw_mode(tile.args) for tile in opened.tile}
     if raw == {"LA;16B"}:
         bytes_HW4 = np.asarray(_upright(path, "RGBA"))  # four bytes a pixel, as they stand in the file
         return _over_white(bytes_HW4.view(">u2"))
@@ -151,14 +159,13 @@ def _deep_colour(path: Path) -> np.ndarray | None:
     return _over_white(value_HWC) if value_HWC.shape[2] == 4 else value_HWC
 
 
-def _raw_mode(tile: tuple) -> str:
+def _raw_mode(args: tuple[object, ...] | str | None) -> str:
     """How the pixels of a part of a file are packed, in Pillow's words."""
-    return tile[3] if isinstance(tile[3], str) else tile[3][0] if tile[3] else ""
+    return str(args[0]) if isinstance(args, tuple) and args else args if isinstance(args, str) else ""
 
 
-def _packed_as(raw_mode: str, tile: tuple) -> tuple:
-    parts = (*tile[:3], raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:]))
-    return type(tile)(*parts) if hasattr(tile, "_fields") else parts  # its fields have names from Pillow 11 on
+def _packed_as(raw_mode: str, args: tuple[object, ...] | str | None) -> tuple[object, ...] | str:
+    return (raw_mode, *args[1:]) if isinstance(args, tuple) else raw_mode
 
 
 def _over_white(pixels_HWC: np.ndarray) -> np.ndarray:

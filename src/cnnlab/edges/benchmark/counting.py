@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab._files import write_text
-from cnnlab.edges.benchmark.evaluation import Counts, evaluate_map, evaluate_people
+from cnnlab.edges.benchmark.counts import Counts
+from cnnlab.edges.benchmark.evaluation import evaluate_map, evaluate_people
 
 RULES = "1"  # to be raised when the same prediction gets other counts
 
@@ -75,7 +76,7 @@ def _place(strength_HW: np.ndarray | None, boundaries_AHW: np.ndarray, settings:
     for array in (strength_HW, boundaries_AHW):
         if array is not None:
             digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(np.packbits(array) if array.dtype == bool else np.ascontiguousarray(array))
+            digest.update((np.packbits(array) if array.dtype == bool else np.ascontiguousarray(array)).data)
     return settings.folder / f"{digest.hexdigest()[:32]}.json"
 
 

@@ -27,23 +27,22 @@ class Curve(NamedTuple):
 def precision_recall(
     curves: Sequence[Curve],
     published: Sequence[tuple[str, float]] = (),
-    people: tuple[float, float] | None = None,
+    human: tuple[float, float] | None = None,
     title: str = "",
 ) -> Figure:
     """One line a detector, a dot at its best F; `published` (name, F) as lines of equal F with their names beside.
 
-    people: recall and precision of the annotators against each other.
+    human: recall and precision of each annotator against the others.
     """
     figure = Figure(figsize=(7.6, 6.2))
     axis = figure.add_axes((0.08, 0.09, 0.70, 0.84))
     axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="recall", ylabel="precision", aspect="equal")
     axis.set_title(title, fontsize=11, loc="left")
     for level in LEVELS:
-        _equal_f(axis, level, color="0.85", linewidth=0.8, zorder=1)
+        _equal_f(axis, level, "-", "0.85", 1)
         # Named where precision and recall are both F.
-        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        name = {"fontsize": 7, "color": "0.5", "ha": "center", "va": "center", "bbox": behind, "zorder": 2.5}
-        axis.text(level, level, f"{level:g}", **name)
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        axis.text(level, level, f"{level:g}", fontsize=7, color="0.5", ha="center", va="center", bbox=white, zorder=2.5)
     _draw_published(axis, published)
     for number, curve in enumerate(curves):
         colour, line = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
@@ -52,26 +51,26 @@ def precision_recall(
             axis.plot(curve.recall, curve.precision, line, color=colour, linewidth=1.8, zorder=3)
         axis.plot(*curve.best, "o", color=colour, markersize=6, markeredgecolor="white", zorder=4)
         axis.plot([], [], line, marker="o", color=colour, linewidth=1.8, markersize=6, label=label)
-    if people is not None:
-        f = 2 * people[0] * people[1] / max(sum(people), 1e-12)
-        style = {"color": "#228833", "markersize": 11, "markeredgecolor": "white", "linestyle": "none"}
-        axis.plot(*people, "*", **style, zorder=5, label=f"people, each against the others  F = {f:.3f}")
+    if human is not None:
+        f = 2 * human[0] * human[1] / max(sum(human), 1e-12)
+        label = f"human agreement (leave one annotator out)  F = {f:.3f}"
+        axis.plot(*human, "*", color="#228833", markersize=11, markeredgecolor="white", zorder=5, label=label)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(loc="lower left", fontsize=8, framealpha=0.92)
     return figure
 
 
-def _equal_f(axis: Axes, f: float, **style: object) -> None:
+def _equal_f(axis: Axes, f: float, line: str | tuple[int, tuple[int, int]], grey: str, order: int) -> None:
     """All recall and precision with this F: from recall F / (2 - F), where precision is 1, to 1."""
     recall = np.linspace(f / (2 - f), 1, 200)
-    axis.plot(recall, f * recall / (2 * recall - f), **style)
+    axis.plot(recall, f * recall / (2 * recall - f), color=grey, linewidth=0.8, linestyle=line, zorder=order)
 
 
 def _draw_published(axis: Axes, published: Sequence[tuple[str, float]]) -> None:
     """Only F is published, not where on its line: the line is drawn, and named where it leaves at the right."""
     ends = [f / (2 - f) for _, f in published]
     for (name, f), end, place in zip(published, ends, spread(ends, APART), strict=True):
-        _equal_f(axis, f, color="0.35", linewidth=0.8, linestyle=(0, (4, 3)), zorder=2)
+        _equal_f(axis, f, (0, (4, 3)), "0.35", 2)
         axis.plot([1, 1.025], [end, place], color="0.35", linewidth=0.7, clip_on=False)
         axis.text(1.03, place, f"{name} {f:.3f}", fontsize=8, va="center", clip_on=False)
     if published:

@@ -10,10 +10,7 @@ import numpy as np
 from cnnlab._choices import UsageError
 from cnnlab.edges.benchmark.counts import Counts
 from cnnlab.edges.benchmark.matching import Drawing, matched, prepare
-from cnnlab.edges.benchmark.scores import Scores, summarise
 from cnnlab.edges.benchmark.skeleton import thinned
-
-__all__ = ["Counts", "Scores", "evaluate_map", "evaluate_people", "summarise"]
 
 THRESHOLDS = 99
 TOLERANCE = 0.0075  # of the image's diagonal

@@ -6,70 +6,88 @@ H, W photograph, A annotator.
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
 from cnnlab._parallel import shown
 from cnnlab._tables import write_csv
+from cnnlab.data.contract import BoundaryPhotographs
 from cnnlab.draw.saving import save_figure
-from cnnlab.edges.benchmark.drawings import drawings
-from cnnlab.edges.benchmark.evaluation import Counts, evaluate_map, summarise
+from cnnlab.edges.benchmark.counts import Counts
+from cnnlab.edges.benchmark.evaluation import evaluate_map
+from cnnlab.edges.benchmark.scores import summarise
 from cnnlab.edges.network import NetworkDetector
 
 EXAMPLES = 4  # photographs in the picture
+TITLES = ("photograph", "people", "network")
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A photograph (H, W, 3) in [0, 1], the share of its annotators and the network's probability, (H, W) each."""
+    """A photograph (H, W, 3) in [0, 1], the fraction of its annotators and the network's probability, (H, W) each."""
 
     stem: str
     image_HWC: np.ndarray
-    share_HW: np.ndarray
+    fraction_HW: np.ndarray
     strength_HW: np.ndarray
 
 
 @torch.no_grad()
-def benchmark(network: nn.Module, data: Any, device: torch.device, folder: Path | None) -> dict[str, float]:
+def benchmark(
+    network: nn.Module, data: BoundaryPhotographs, device: torch.device, folder: Path | None
+) -> dict[str, float]:
     """`benchmark/ods`, `/ois`, `/ap`, `/r50` on the split that the data are scored on, and the threshold of ODS.
 
     Leaves photographs.csv and figures/boundaries.png in `folder`, if any.
     """
     detector = NetworkDetector(network).to(device)
-    stems: list[str] = []
-    counts: list[Counts] = []
+    counts: dict[str, Counts] = {}
     for stem, image_CHW, boundaries_AHW in shown(data.benchmark(), data.benchmark_count, "benchmark"):
         thinned_HW = detector.thinned(image_CHW[None].to(device))[0, 0].float().cpu().numpy()
-        stems.append(stem)
-        counts.append(evaluate_map(thinned_HW, boundaries_AHW))
+        counts[stem] = evaluate_map(thinned_HW, boundaries_AHW)
     if folder is not None:
-        write_csv([_row(stem, one) for stem, one in zip(stems, counts, strict=True)], folder / "photographs.csv")
-        save_figure(drawings(_pictures(examples(network, data, device))), folder / "figures" / "boundaries.png")
-    scores = summarise(counts)
+        write_csv([_row(stem, count) for stem, count in counts.items()], folder / "photographs.csv")
+        save_figure(boundary_figure(examples(network, data, device)), folder / "figures" / "boundaries.png")
+    scores = summarise(list(counts.values()))
+    assert scores.ods.threshold is not None
     metrics = {"ods": scores.ods.f, "ois": scores.ois.f, "ap": scores.ap, "r50": scores.r50}
-    return {
-        f"benchmark/{name}": float(value) for name, value in (metrics | {"threshold": scores.ods.threshold}).items()
-    }
+    metrics["threshold"] = scores.ods.threshold
+    return {f"benchmark/{name}": float(value) for name, value in metrics.items()}
 
 
 @torch.no_grad()
-def examples(network: nn.Module, data: Any, device: torch.device, most: int = EXAMPLES) -> list[Example]:
+def examples(
+    network: nn.Module, data: BoundaryPhotographs, device: torch.device, most: int = EXAMPLES
+) -> list[Example]:
     """The first photographs of the split scored, before thinning."""
     detector = NetworkDetector(network).to(device)
-    found = []
+    chosen = []
     for stem, image_CHW, boundaries_AHW in islice(data.benchmark(), most):
         strength_HW = detector.probability(image_CHW[None].to(device))[0, 0].float().cpu().numpy()
-        found.append(Example(stem, image_CHW.permute(1, 2, 0).numpy(), boundaries_AHW.mean(0), strength_HW))
-    return found
+        chosen.append(Example(stem, image_CHW.permute(1, 2, 0).numpy(), boundaries_AHW.mean(0), strength_HW))
+    return chosen
 
 
-def _row(stem: str, counts: Counts) -> dict[str, Any]:
+def boundary_figure(rows: list[Example]) -> Figure:
+    """One row per photograph: it, what people drew and the network's probability, black on white."""
+    assert rows, "a picture needs a photograph"
+    heights = [row.image_HWC.shape[0] / row.image_HWC.shape[1] for row in rows]
+    figure = Figure(figsize=(9.0, 3.0 * sum(heights) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), 3, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for line, row in zip(axes, rows, strict=True):
+        line[0].imshow(row.image_HWC, vmin=0, vmax=1)
+        line[1].imshow(row.fraction_HW, cmap="gray_r", vmin=0, vmax=1)
+        line[2].imshow(row.strength_HW, cmap="gray_r", vmin=0, vmax=1)
+        for axis in line:
+            axis.set_axis_off()
+    for axis, title in zip(axes[0], TITLES, strict=True):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def _row(stem: str, counts: Counts) -> dict[str, object]:
     best = summarise([counts]).ois
     return {"photograph": stem, "best F": best.f, "precision": best.precision, "recall": best.recall}
-
-
-def _pictures(found: list[Example]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    return [(one.image_HWC, one.share_HW, one.strength_HW) for one in found]

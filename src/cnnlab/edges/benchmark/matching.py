@@ -16,7 +16,8 @@ import numpy as np
 from cnnlab._choices import UsageError
 from cnnlab._compiled import compiled
 
-UNITS = 1000  # of the whole-number costs, to the pixel: sums are exact and ties are ties
+Ints = np.ndarray  # of int32 or int64
+UNITS = 1000  # of the integer costs, to the pixel: sums are exact and ties are ties
 ALONE = 2**40  # the cost of a predicted pixel without a partner: a billion pixels of distance
 NOBODY = -1
 FAR = 2**62
@@ -90,7 +91,7 @@ def _check(map_HW: np.ndarray) -> None:
 
 
 @compiled
-def _assign(starts, column_P, steps, costs, columns):
+def _assign(starts: Ints, column_P: Ints, steps: Ints, costs: Ints, columns: int) -> Ints:
     """The column of each row, or NOBODY. starts: the places of the rows."""
     first, column, cost = _pairs(starts, column_P, steps, costs)
     rows = starts.size
@@ -107,7 +108,7 @@ def _assign(starts, column_P, steps, costs, columns):
 
 
 @compiled
-def _pairs(starts, column_P, steps, costs):
+def _pairs(starts: Ints, column_P: Ints, steps: Ints, costs: Ints) -> tuple[Ints, Ints, Ints]:
     """The pairs within the distance, as rows of a sparse matrix: first[row] : first[row + 1], nearest first."""
     first = np.zeros(starts.size + 1, dtype=np.int64)
     for row in range(starts.size):
@@ -129,7 +130,9 @@ def _pairs(starts, column_P, steps, costs):
 
 
 @compiled
-def _first_come(first, column, cost, price_R, price_C, column_R, row_C):
+def _first_come(
+    first: Ints, column: Ints, cost: Ints, price_R: Ints, price_C: Ints, column_R: Ints, row_C: Ints
+) -> Ints:
     """Each row takes its cheapest column if that is free, and bids its price down to where the second best is as
     good. Returns the rows that found it taken; a row that nothing is cheaper for than to stay alone is done."""
     left = np.empty(column_R.size, dtype=np.int64)
@@ -151,7 +154,7 @@ def _first_come(first, column, cost, price_R, price_C, column_R, row_C):
 
 
 @compiled
-def _best(row, first, column, cost, price_C, row_C):
+def _best(row: int, first: Ints, column: Ints, cost: Ints, price_C: Ints, row_C: Ints) -> tuple[int, int, int]:
     """The cheapest column of a row, a free one if there are several, with its reduced cost and the second best's."""
     chosen, best, second = NOBODY, ALONE, ALONE
     for pair in range(first[row], first[row + 1]):
@@ -166,7 +169,10 @@ def _best(row, first, column, cost, price_C, row_C):
 
 
 @compiled
-def _augment(row, first, column, cost, price_R, price_C, column_R, row_C, reached, before, done):
+def _augment(
+    row: int, first: Ints, column: Ints, cost: Ints, price_R: Ints, price_C: Ints, column_R: Ints, row_C: Ints,
+    reached: Ints, before: Ints, done: np.ndarray,
+) -> None:  # fmt: skip
     """Find the shortest way from a row without a column to a free column, or to a row that is better left alone,
     set the prices so that no reduced cost is negative, and exchange partners along the way."""
     end, last, shortest, touched = _way(row, first, column, cost, price_R, price_C, row_C, reached, before, done)
@@ -188,7 +194,10 @@ def _augment(row, first, column, cost, price_R, price_C, column_R, row_C, reache
 
 
 @compiled
-def _way(row, first, column, cost, price_R, price_C, row_C, reached, before, done):
+def _way(
+    row: int, first: Ints, column: Ints, cost: Ints, price_R: Ints, price_C: Ints, row_C: Ints,
+    reached: Ints, before: Ints, done: np.ndarray,
+) -> tuple[int, int, int, list[np.int64]]:  # fmt: skip
     """Dijkstra over the columns, in reduced costs. Returns the free column at the end of the shortest way, or
     NOBODY and the row to be left alone, the length, and the columns in `reached` that are to be cleared."""
     heap = [(np.int64(0), np.int64(0))][:0]

@@ -22,9 +22,6 @@ PUBLISHED = (
     Published("Canny", 0.611, "table of Liu et al., Richer Convolutional Features for Edge Detection, PAMI 2019"),
     Published("gPb", 0.729, "gPb-UCM of Arbelaez et al., PAMI 2011, in the table of Liu et al., PAMI 2019"),
     Published("HED", 0.788, "Xie & Tu, Holistically-Nested Edge Detection, IJCV 2017"),
-    Published("human", 0.803, "Arbelaez et al., PAMI 2011: each person against the others; three digits in Su et al."),
+    Published("human", 0.803, "Arbelaez et al., PAMI 2011: leave one annotator out; three digits in Su et al."),
     Published("PiDiNet", 0.807, "Su et al., Pixel Difference Networks for Efficient Edge Detection, ICCV 2021"),
 )
-# The green dot in the plots of the Berkeley distribution: people against each other on the 100 test photographs of
-# BSDS300, which are the validation split of BSDS500. Recall, precision; F is 0.787.
-PEOPLE_ON_VAL = (0.700762, 0.897659)

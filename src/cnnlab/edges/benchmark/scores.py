@@ -43,10 +43,11 @@ def summarise(counts: Sequence[Counts]) -> Scores:
     counts_I4T = stacked(counts)
     thresholds_T = np.arange(1, counts_I4T.shape[-1] + 1) / (counts_I4T.shape[-1] + 1)
     precision_T, recall_T = precision_recall(counts_I4T.sum(axis=0))
-    own = [float(one[0]) for one in precision_recall(own_best(counts_I4T).sum(axis=0))]
+    own_precision_1, own_recall_1 = precision_recall(own_best(counts_I4T).sum(axis=0))
+    own_f = float(f_measure(own_precision_1, own_recall_1)[0])
     return Scores(
         best(precision_T, recall_T, thresholds_T),
-        Point(float(f_measure(*own)), *own, None),
+        Point(own_f, float(own_precision_1[0]), float(own_recall_1[0]), None),
         average_precision(precision_T, recall_T),
         recall_at_half(precision_T, recall_T),
         thresholds_T,
@@ -69,10 +70,10 @@ def f_measure(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 
 def best(precision_T: np.ndarray, recall_T: np.ndarray, thresholds_T: np.ndarray) -> Point:
     """The point with the largest F, between thresholds by linear interpolation of precision and recall."""
-    dense = [_between(values_T) for values_T in (precision_T, recall_T, thresholds_T)]
-    f = f_measure(dense[0], dense[1])
+    precision, recall, threshold = (_between(values_T) for values_T in (precision_T, recall_T, thresholds_T))
+    f = f_measure(precision, recall)
     at = int(f.argmax())
-    return Point(float(f[at]), *(float(values[at]) for values in dense))
+    return Point(float(f[at]), float(precision[at]), float(recall[at]), float(threshold[at]))
 
 
 def best_f(precision_nT: np.ndarray, recall_nT: np.ndarray) -> np.ndarray:

@@ -1,20 +1,21 @@
-"""Where the benchmark's predictions come from: a detector of ours, or a folder of PNG maps. H height, W width."""
+"""Where the benchmark's predictions come from: a detector, or a folder of PNG maps. H height, W width."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from hydra import compose
-from omegaconf import DictConfig, OmegaConf
 
 from cnnlab._choices import UsageError
-from cnnlab.cli.check import check
 from cnnlab.data.boundaries.berkeley import Photograph
-from cnnlab.data.photographs.decode import decode_deep
+from cnnlab.data.photographs.decode import decode_deep, reason, upright_size
+from cnnlab.edges.contract import Detector
+from cnnlab.edges.devices import on_device, settings_of
+from cnnlab.edges.maps import detect
 
 LISTED = 8  # files in a message
+MapOf = Callable[[Photograph], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -22,47 +23,53 @@ class Source:
     """A name for the table, what `map_of` gives, (H, W) in [0, 1], and what the numbers follow from."""
 
     name: str
-    map_of: Callable[[Photograph], np.ndarray]
-    facts: dict[str, Any] = field(default_factory=dict)
+    map_of: MapOf
+    facts: Mapping[str, object]
 
 
 def sources_of(
-    config: DictConfig, photographs: Sequence[Photograph], sizes: dict[str, tuple[int, int]]
+    detectors: Detector | Mapping[str, Detector] | None,
+    predictions: Sequence[str | Path],
+    photographs: Sequence[Photograph],
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    device: str,
+    grey: bool,
 ) -> list[Source]:
-    """All that the configuration asks for: `detector`, `detectors`, `predictions`, in that order.
+    """All detectors and folders, in that order.
 
-    sizes: (H, W) of the drawings by stem. Raises ValueError for nothing, a name that isn't there, and predictions
+    sizes: (H, W) of the drawings by stem. Raises UsageError for nothing, a name that comes twice, and predictions
     that don't fit, all of them in one message.
     """
-    named = _listed(config.detectors)
-    folders = [Path(text).expanduser() for text in _listed(config.predictions)]
-    alone = config.get("detector")
-    if alone is None and not named and not folders:
+    folders = [Path(folder).expanduser() for folder in predictions]
+    if detectors is not None and not isinstance(detectors, Mapping):
+        detectors = {type(detectors).__name__: detectors}
+    if not detectors and not folders:
         raise UsageError("give detector=NAME, 'detectors=[NAME,NAME]', predictions=FOLDER or 'predictions=[A,B]'")
     for folder in folders:
         check_predictions(folder, photographs, sizes)
-    chosen = [] if alone is None else [(_choice(), alone)]
-    for name in named:
-        composed = compose("benchmark_edges", [f"detector={name}"])
-        check(composed, "cnnlab.cli.programs.benchmark_edges")
-        chosen.append((name, composed.detector))
-    sources = [_detector(name, one, config.device, config.grey) for name, one in chosen]
+    sources = [_of_detector(name, detector, device, grey) for name, detector in (detectors or {}).items()]
     sources += [Source(_name(folder, folders), _reader(folder), {"folder": str(folder)}) for folder in folders]
-    names = [source.name for source in sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"asked for more than once: {', '.join(twice)}")
+    check_names([source.name for source in sources])
     return sources
 
 
-def _choice() -> str:
-    from hydra.core.hydra_config import HydraConfig
+def check_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"asked for more than once: {', '.join(twice)}")
 
-    return str(HydraConfig.get().runtime.choices.get("detector"))
 
-
-def _listed(value: Any) -> list[str]:
-    return [] if value is None else [value] if isinstance(value, str) else [str(one) for one in value]
+def check_truths(photographs: Iterable[Photograph], sizes: Mapping[str, tuple[int, int]]) -> None:
+    """Raises UsageError for boundaries of another size than their photograph, naming both."""
+    for one in photographs:
+        try:
+            height, width = upright_size(one.image)
+        except Exception as error:  # Pillow raises many kinds on broken files
+            raise UsageError(f"{one.image} can't be read: {reason(error, one.image)}") from error
+        if sizes[one.stem] != (height, width):
+            drawn = "x".join(map(str, sizes[one.stem]))
+            raise UsageError(f"{one.truth}: boundaries of {drawn}, but {one.image.name} has {height}x{width} pixels")
 
 
 def _name(folder: Path, folders: Sequence[Path]) -> str:
@@ -71,22 +78,16 @@ def _name(folder: Path, folders: Sequence[Path]) -> str:
     return folder.resolve().name if alone else str(folder)
 
 
-def _detector(name: str, config: DictConfig, device: str, grey: bool) -> Source:
-    # Imported here: torch takes seconds to start, and maps of other programs do without it.
-    from cnnlab.edges.choosing import build_detector, find_device, fingerprint
-    from cnnlab.edges.maps import detect
-
-    where = find_device(device)
-    detector = build_detector(config, where)
+def _of_detector(name: str, detector: Detector, device: str, grey: bool) -> Source:
+    detector, where = on_device(detector, device)
     scale = float(detector.full_scale)
 
     def map_of(photograph: Photograph) -> np.ndarray:
         pixels_HWC = decode_deep(photograph.image)
-        found_HW = detect(detector, pixels_HWC, where, grey=grey, pictures=False).thinned_HW
-        return np.clip(found_HW / scale, 0, 1).astype(np.float32)
+        thinned_HW = detect(detector, pixels_HWC, where, grey=grey, pictures=False).thinned_HW
+        return np.clip(thinned_HW / scale, 0, 1).astype(np.float32)
 
-    settings = OmegaConf.to_container(config, resolve=True)
-    return Source(name, map_of, {"detector": settings, "grey": grey, "kernels": fingerprint(detector)})
+    return Source(name, map_of, settings_of(detector, grey))
 
 
 def _reader(folder: Path) -> Callable[[Photograph], np.ndarray]:
@@ -94,24 +95,18 @@ def _reader(folder: Path) -> Callable[[Photograph], np.ndarray]:
 
 
 def read_map(path: Path) -> np.ndarray:
-    """(H, W) float64 in [0, 1] of a PNG with 8 or 16 bits; white is 1. Raises ValueError if it can't be read."""
+    """(H, W) float64 in [0, 1] of a PNG with 8 or 16 bits; white is 1. Raises UsageError if it can't be read."""
     try:
         pixels_HWC = decode_deep(path)
     except Exception as error:  # Pillow raises many kinds on broken files
-        raise UsageError(_reason(path, error)) from error
+        raise UsageError(reason(error, path)) from error
     if (pixels_HWC != pixels_HWC[:, :, :1]).any():
         raise UsageError("in colour: a map is grey")
     return pixels_HWC[:, :, 0] / float(np.iinfo(pixels_HWC.dtype).max)
 
 
-def _reason(path: Path, error: Exception) -> str:
-    if not path.stat().st_size:
-        return "the file is empty"
-    return "not an image" if "cannot identify" in str(error) else " ".join(str(error).split()) or type(error).__name__
-
-
-def check_predictions(folder: Path, photographs: Iterable[Photograph], sizes: dict[str, tuple[int, int]]) -> None:
-    """Raises ValueError unless the folder has a readable map of the right size for each photograph: before anything
+def check_predictions(folder: Path, photographs: Iterable[Photograph], sizes: Mapping[str, tuple[int, int]]) -> None:
+    """Raises UsageError unless the folder has a readable map of the right size for each photograph: before anything
     is counted, since that takes minutes."""
     if not folder.is_dir():
         raise UsageError(f"predictions: there is no folder {folder}")
@@ -124,20 +119,36 @@ def check_predictions(folder: Path, photographs: Iterable[Photograph], sizes: di
             f"predictions: {folder} lacks {len(lacking)} of {len(paths)} maps: "
             f"{', '.join(lacking[:LISTED])}{_more(lacking)}; {holds}"
         )
-    problems = [f"{path}: {problem}" for path in paths if (problem := _problem(path, sizes[path.stem]))]
+    problems: list[str] = []
+    levels = [_levels(path, sizes[path.stem], problems) for path in paths]
     if problems:
         listed = "\n  ".join(problems[:LISTED])
         raise UsageError(f"predictions: {len(problems)} of {len(paths)} can't be used:\n  {listed}{_more(problems)}")
+    _warn(folder, levels)
+
+
+def _levels(path: Path, size: tuple[int, int], problems: list[str]) -> tuple[float, float]:
+    """The largest and the middle value of a map; why it can't be used joins the problems."""
+    try:
+        map_HW = read_map(path)
+    except UsageError as error:
+        problems.append(f"{path}: {error}")
+        return 0.0, 0.0
+    if map_HW.shape != size:
+        shape = "x".join(map(str, map_HW.shape))
+        problems.append(f"{path}: {shape} pixels, but the photograph has {size[0]}x{size[1]}")
+    return float(map_HW.max()), float(np.median(map_HW))
+
+
+def _warn(folder: Path, levels: Sequence[tuple[float, float]]) -> None:
+    """A line for maps that look as if they were in another range."""
+    if max(largest for largest, _ in levels) <= 1 / 255:
+        print(f"warning: no map of {folder} exceeds 1 of 255; white, 255, is a sure boundary", file=sys.stderr)
+    inverted = sum(middle > 0.5 for _, middle in levels)
+    if inverted > len(levels) / 2:
+        maps = f"{inverted} of {len(levels)} maps of {folder} are"
+        print(f"warning: {maps} bright nearly everywhere; white is a sure boundary", file=sys.stderr)
 
 
 def _more(names: Sequence[str]) -> str:
     return f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-
-
-def _problem(path: Path, size: tuple[int, int]) -> str:
-    """Why a map can't be used; nothing where it can."""
-    try:
-        shape = read_map(path).shape
-    except ValueError as error:
-        return str(error)
-    return "" if shape == size else f"{shape[0]}x{shape[1]} pixels, but the photograph has {size[0]}x{size[1]}"

@@ -8,7 +8,7 @@ so that what is equal in the image is equal in strength, and a tie is a tie.
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from cnnlab.edges.fast.places import WHITE, cut, side_by_side
 from cnnlab.edges.gradient import Gradient
 
 _PIXELS = 2**16  # of a few rows: 256 KiB of float32 in each of three fields
-_MODES = {"reflect": "reflect", "replicate": "edge", "zeros": "constant", "circular": "wrap"}  # numpy's names
+_MODES: dict[str, Literal["reflect", "edge", "constant", "wrap"]] = {  # numpy's names
+    "reflect": "reflect", "replicate": "edge", "zeros": "constant", "circular": "wrap",
+}  # fmt: skip
 _LARGEST = 16  # weight in the smoothing, in whole numbers
 
 

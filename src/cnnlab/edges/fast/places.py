@@ -1,10 +1,11 @@
 """The places that stay when a field is thinned, by several threads. B batch, H W image."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from cnnlab.edges.fast.pixelwise import places_in_rows
 
+Result = TypeVar("Result")
 WHITE = {torch.uint8: 255, torch.float32: 1, torch.float64: 1}
 _ROWS = 64  # so few at least for each thread
 
@@ -42,7 +44,7 @@ def cut(height: int) -> list[int]:
     return [height * strip // strips for strip in range(strips + 1)]
 
 
-def side_by_side(work: Callable, jobs: list[tuple], threads: int) -> list:
+def side_by_side(work: Callable[..., Result], jobs: Sequence[tuple[object, ...]], threads: int) -> list[Result]:
     """`work` of each job, in order."""
     if threads == 1:
         return [work(*job) for job in jobs]

@@ -25,7 +25,7 @@ def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
         {
             "stem": example.stem,
             "photograph": as_uri(torch.from_numpy(example.image_HWC).permute(2, 0, 1)),
-            "people": as_uri(_ink(torch.from_numpy(example.share_HW))),
+            "people": as_uri(_ink(torch.from_numpy(example.fraction_HW))),
             "network": as_uri(_ink(torch.from_numpy(example.strength_HW))),
         }
         for example in found
