@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
 from cnnlab.edges.network import NetworkDetector
+from cnnlab.nn.edge_net import EdgeNet
 
 
 class Ridge(nn.Module):
@@ -120,13 +121,7 @@ def test_tiny_images_and_every_float(size: tuple[int, int], dtype: torch.dtype) 
 
 
 def test_grey_is_shown_as_grey_in_colour_and_other_channels_are_refused() -> None:
-    from cnnlab.filters import bank
-    from cnnlab.nn.edge_net import EdgeNet
-
-    network = EdgeNet(
-        bank("scharr"), 3, mode="trainable", channels="opponent", start="bank", gain="kaiming", rectify="full",
-        border="replicate", release_epoch=1, anchor=0.0, stem_stride=2, widths=[4], dilations=[[1]], up_width=4,
-    )  # fmt: skip
+    network = EdgeNet("scharr", widths=[4], dilations=[[1]], up_width=4)
     detector, grey = NetworkDetector(network), noise(1, 1, 12, 15)
     assert torch.equal(detector.probability(grey), detector.probability(grey.expand(-1, 3, -1, -1)))
     with pytest.raises(ValueError, match="3 channels, or grey; got 2"):

@@ -34,7 +34,8 @@ def detector_png(detector: Kernels) -> bytes:
         "thinned": ink_picture(thin_HW),
     }
     figure = Figure(figsize=(7.5, 3.8), layout="constrained")
-    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 2.4)))
+    rows = figure.add_gridspec(2, 1, height_ratios=(1, 2.4))
+    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
     count = min(len(names), MOST)
     for axis, kernel_hw, name in zip(top.subplots(1, count, squeeze=False)[0], kernels_Khw, names, strict=False):
         reach = np.abs(kernel_hw).max()

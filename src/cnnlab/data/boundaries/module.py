@@ -71,7 +71,8 @@ class BoundaryData(LightningDataModule):
                 raise UsageError(f"data.{key}={value}: at least {least}")
         if scored is not None:
             check_choice("data.scored", scored, SCORED)
-        self.name, self.seed, self.scored = name, seed, scored
+        self.name, self.seed = name, seed
+        self.scored: str | None = scored
         self._root = Path(os.environ.get("CNNLAB_DATA", "data") if root is None else root).expanduser()
         self._batch_size, self._passes = batch_size, passes
         self._slack, self._held_out, self._crop = slack, held_out, crop
