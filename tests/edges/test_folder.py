@@ -260,6 +260,15 @@ def test_large_photographs_are_worked_on_one_at_a_time_by_all_threads(
     assert set(most) == {(1, 3)}
 
 
+def test_halves_that_a_killed_process_left_are_removed_and_nothing_else(photo: Photo) -> None:
+    photo("in/a.png")
+    Path("out").mkdir()
+    for name in ("a.png.123.part", "a_edges.jpg.45.part", "a.png.part", "b.png.123.part"):
+        Path("out", name).write_text("half")
+    edges()
+    assert sorted(path.name for path in Path("out").glob("*.part")) == ["a.png.part", "b.png.123.part"]
+
+
 def test_a_folder_in_use_is_left_alone(photo: Photo) -> None:
     photo("in/0.png")
     Path("out").mkdir()

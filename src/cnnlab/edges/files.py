@@ -118,6 +118,16 @@ def split_done_and_pending(targets: list[Target], overwrite: bool) -> tuple[list
     return done, pending
 
 
+def remove_parts(targets: list[Target]) -> None:
+    """Halves of results that a killed process left: NAME.NUMBER.part, as `whole_file` calls them."""
+    results = {file for target in targets for file in target.files}
+    for folder in {file.parent for file in results}:
+        for part in folder.glob("*.part"):
+            name, _, number = part.stem.rpartition(".")
+            if number.isdigit() and (folder / name in results or name.removeprefix(".").isdigit()):
+                part.unlink(missing_ok=True)
+
+
 def _refusal(files: list[Path]) -> str:
     listed = "\n".join(f"  {file}" for file in files[:10])
     more = f"\n  and {len(files) - 10} more" if len(files) > 10 else ""

@@ -23,6 +23,7 @@ from cnnlab.edges.files import (
     about,
     check_about,
     digest,
+    remove_parts,
     split_done_and_pending,
     target_of,
     write_map,
@@ -88,6 +89,7 @@ def detect_folder(
         split_done_and_pending(targets, overwrite)  # before anything is written
         output.mkdir(parents=True, exist_ok=True)
         with held(output):
+            remove_parts(targets)
             done, pending = split_done_and_pending(targets, overwrite)
             write_text(output / RESULTS, about(settings, scale))
             broken = _work_through(detector, where, scale, pending, grey, pictures, threads or cores())
