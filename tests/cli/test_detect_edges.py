@@ -194,7 +194,7 @@ MISTAKES = [
     ("input=photos detector.bank=laplacian", ["detector"]),
     ("input=photos device=cdua", ["device=cdua", "did you mean 'cuda'"]),
     ("input=photos threads=0", ["threads=0", "at least 1"]),
-    ("input=photos threads=two", ["threads=two", "a whole number or null"]),
+    ("input=photos threads=two", ["threads=two", "an integer or null"]),
     ("input=photos pictures=some", ["pictures=some", "true or false"]),
     ("input=photos overwrit=true", ["'overwrit'", "did you mean 'overwrite'"]),
     ("input=photo (1).jpg", ["can't read", "quotes"]),
