@@ -16,6 +16,7 @@ from cnnlab.cli.assemble import build_network
 from cnnlab.data.contract import Data
 from cnnlab.data.photographs.decode import decode
 from cnnlab.data.photographs.files import image_files, no_images
+from cnnlab.nn.contract import try_out
 from cnnlab.runs.run import Run
 
 
@@ -107,6 +108,7 @@ def _of_model(config: DictConfig) -> Subject:
         parts_NCHW = windows(photo_CHW, size, max(config.inputs, 1), config.seed)
         images_NCHW = torch.cat([fitted(photo_CHW, size)[None], parts_NCHW])
     network = build_network(config.model, shape, config.seed).network
+    try_out(network, shape.in_channels, shape.image_size)
     mean_C11, std_C11 = (torch.tensor(values).float()[:, None, None] for values in (shape.mean, shape.std))
     published = bool(config.model.get("weights"))
     name = str(config.model.get("name", config.model._target_.split(".")[-1]))
