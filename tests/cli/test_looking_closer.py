@@ -9,13 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnlab.cli.programs.kernels import without_dashes
-from cnnlab.kernels.stimuli import distinct, early_layers, window_of
-from cnnlab.kernels.subject import Subject
-from cnnlab.nn.small_cnn import SmallCNN
-from cnnlab.receptive import receptive_fields
-from cnnlab.receptive.stimuli import Patch
-
 QUICK = ("inputs=8", "units=2", "steps=3")
 
 
@@ -24,26 +17,12 @@ def copy(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "copy"))
 
 
-def subject(finished: Path, size: int = 32) -> Subject:
-    from cnnlab.nn.rebuilding import rebuild
-    from cnnlab.runs.checkpoints import read_checkpoint
-
-    network = rebuild(read_checkpoint(finished / "checkpoints" / "best.ckpt")["network"]).eval()
-    assert isinstance(network, SmallCNN)
-    plain = torch.zeros(1, 1, 1)
-    return Subject(network, True, "run", torch.rand(2, 1, size, size), plain, plain + 1, ["a", "b"])
-
-
 def test_what_a_kernel_started_as_stands_on_the_screen_where_it_is_known(here: Callable, finished: Path) -> None:
     known = here(f"run={finished}", "units=0", program="kernels")
     assert "started as" in known.out
     assert "sobel_t45" in known.out
     torch.save({"a.weight": torch.rand(2, 1, 3, 3)}, "w.pt")
     assert "started as" not in here("file=w.pt", "layer=a", program="kernels").out
-    assert without_dashes([{"a": "-", "b": "-", "c": "1"}, {"a": "2", "b": "-", "c": "3"}]) == [
-        {"a": "-", "c": "1"},
-        {"a": "2", "c": "3"},
-    ]
 
 
 def test_a_deeper_layer_has_responses_patches_and_images_too(here: Callable, finished: Path) -> None:
@@ -73,58 +52,7 @@ def test_the_patches_come_from_a_folder_of_ones_own(here: Callable, finished: Pa
     assert (outcome.folder / "figures" / "patches.png").is_file()
 
 
-def test_the_images_of_a_folder_are_read_in_order_and_a_draw_of_them_is_the_seeds(tmp_path: Path) -> None:
-    from omegaconf import OmegaConf
-
-    from cnnlab.kernels.subject import _own_images
-
-    for number in range(12):
-        Image.new("L", (8, 8), 20 * number).save(tmp_path / f"{number}.png")
-    config = {"image": None, "images": str(tmp_path), "inputs": 12, "seed": 0}
-    every = _own_images(OmegaConf.create(config), 1, (8, 8))
-    torch.testing.assert_close(every[:, 0, 0, 0] * 255, 20.0 * torch.arange(12))
-    some, same, other = (_own_images(OmegaConf.create(config | {"inputs": 5, "seed": s}), 1, (8, 8)) for s in (0, 0, 1))
-    assert some.equal(same)
-    assert not some.equal(other)
-    assert len(some) == 5
-
-
-def test_early_layers_see_more_and_more(finished: Path) -> None:
-    looked = subject(finished)
-    fields = receptive_fields(looked.network, (1, 32, 32))
-    first = next(name for name in fields if name.startswith("front_end["))
-    names = early_layers(looked, fields, first)
-    assert names[:2] == [first, "trunk.0.0"]
-    sizes = [fields[name].size[0] for name in names]
-    assert sizes == sorted(set(sizes))
-
-
-def test_the_image_made_for_a_unit_is_cut_to_what_the_unit_sees_and_nothing_else_matters(finished: Path) -> None:
-    looked = subject(finished)
-    layer, shape = "trunk.0.0", (1, 32, 32)
-    field = receptive_fields(looked.network, shape)[layer]
-    window = window_of(looked, layer, field, shape)
-    top, left, bottom, right = window.part
-    assert (bottom - top, right - left) == field.size
-    assert window.shape[1] < 32
-    image = torch.rand(1, *window.shape, requires_grad=True)
-    from cnnlab.receptive.capture import captured
-
-    answer = captured(looked.network, layer, image)
-    answer[:, :, answer.shape[2] // 2, answer.shape[3] // 2].sum().backward()
-    seen = image.grad[0, 0].abs()
-    assert float(seen[top:bottom, left:right].sum()) == pytest.approx(float(seen.sum()))
-    whole = window_of(looked, "", receptive_fields(looked.network, shape)[""], shape)
-    assert whole.part == (0, 0, 32, 32)
-
-
-def test_the_same_pixels_are_shown_once() -> None:
-    pixels = torch.rand(1, 3, 3)
-    patches = [Patch(4.0 - n, n, 0, (0, 0), (0, 0, 3, 3), crop) for n, crop in enumerate([pixels, pixels, -pixels])]
-    assert [patch.image for patch in distinct(patches)] == [0, 2]
-
-
-def test_attribution_is_drawn_for_the_networks_own_answers(here: Callable, finished: Path) -> None:
+def test_attribution_is_drawn_for_the_networks_own_predictions(here: Callable, finished: Path) -> None:
     pytest.importorskip("captum", reason="captum is not installed: pip install 'cnnlab[attribution]'")
     outcome = here(f"run={finished}", "units=0", "attribution=[saliency,grad_cam]", program="kernels")
     assert (outcome.status, outcome.err) == (0, "")
@@ -141,7 +69,7 @@ def test_attribution_that_cannot_be_is_one_message(
         pytest.importorskip("captum", reason="captum is not installed: pip install 'cnnlab[attribution]'")
         asked = {
             "attribution=[salience]": "valid: saliency, integrated_gradients, grad_cam",
-            "attribution=[saliency]": "a bare file of weights gives no answers",
+            "attribution=[saliency]": "a bare file of weights gives no predictions",
             "attribution=saliency": "attribution=saliency: expected",
         }
     else:
@@ -178,7 +106,7 @@ def spoil(folder: Path, how: str) -> None:
 
 WRONG = {
     "weights of another network": 'does not fit the network that it names: Unexpected key(s) in state_dict: "extra"',
-    "half a checkpoint": "best.ckpt is no readable checkpoint",
+    "half a checkpoint": "best.ckpt is cut off or damaged",
     "no best checkpoint": "there is no checkpoint 'best' in",
     "half a configuration": "config.yaml is no configuration of a training: it lacks",
 }
@@ -200,7 +128,7 @@ def test_kernels_are_shown_without_snapshots_that_cannot_be_read(here: Callable,
     spoil(copy, "half a snapshot")
     outcome = here(f"run={copy}", "units=0", program="kernels")
     assert (outcome.status, outcome.err) == (0, "")
-    assert "no change during training is shown: the snapshots in" in outcome.out
+    assert "no change during training is shown:" in outcome.out
     assert not (outcome.folder / "figures" / "drift.png").exists()
 
 
@@ -210,4 +138,4 @@ def test_a_run_that_has_only_begun_has_a_page(here: Callable, copy: Path) -> Non
     assert (outcome.status, outcome.err) == (0, "")
     text = (copy / "report.html").read_text()
     assert "Not a completed run" in text
-    assert "This part can&#39;t be shown" in text
+    assert "There is no metrics.csv with an epoch in it yet" in text

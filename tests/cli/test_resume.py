@@ -159,4 +159,4 @@ def test_half_a_checkpoint_is_told_of(here: Callable, finished: Path) -> None:
     (RUN / "checkpoints" / "last.ckpt").write_bytes(whole[: len(whole) // 2])
     outcome = here(f"resume={RUN}")
     assert outcome.status == 2
-    assert "last.ckpt is no readable checkpoint" in outcome.err
+    assert "last.ckpt is cut off or damaged" in outcome.err

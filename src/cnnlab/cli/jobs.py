@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from multiprocessing.connection import Connection, wait
@@ -20,7 +21,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from cnnlab._files import held
-from cnnlab._processes import end_with_parent
 from cnnlab.cli.check import check
 from cnnlab.cli.configs import read_config, save_config
 from cnnlab.cli.messages import explain, is_mistake
@@ -129,7 +129,7 @@ def _run_here(tell: Connection, command: Command, config: DictConfig, folder: Pa
     _print_to(folder / OUTPUT)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the sweep's own one passes it on
-    end_with_parent()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     message = ""
     try:
         from cnnlab.cli.programs.train import run
@@ -163,3 +163,11 @@ def _print_to(path: Path) -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt("terminated", number)
+
+
+def end_with_parent() -> None:
+    """A job whose sweep was killed must not go on beside the one that takes it up again."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL if os.name == "posix" else signal.SIGTERM)

@@ -18,22 +18,25 @@ class Batches(Sized, Protocol):
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
 
 
-class Data(Protocol):
-    """Images with targets, ready in batches. Facts are there after `setup("fit")`."""
+class Facts(Protocol):
+    """What a network is built for."""
 
-    kind: Kind  # what the targets are
-
+    @property
+    def kind(self) -> Kind: ...  # what the targets are
     @property
     def name(self) -> str | None: ...
-    @property
-    def class_names(self) -> Sequence[str]:
-        """In the order of the labels; empty for boundaries."""
-        ...
-
     @property
     def in_channels(self) -> int: ...
     @property
     def image_size(self) -> tuple[int, int]: ...
+    def patches(self, size: int, count: int, seed: int) -> Tensor:
+        """(count, C, S, S) in [0, 1], not normalised: windows of training images."""
+        ...
+
+
+class Data(Facts, Protocol):
+    """Images with targets, ready in batches. Facts are there after `setup("fit")`."""
+
     @property
     def mean(self) -> Sequence[float]: ...
     @property
@@ -51,10 +54,6 @@ class Data(Protocol):
         """Plain types from which `rebuild_data` makes the data again; None of data that only live in Python."""
         ...
 
-    def patches(self, size: int, count: int, seed: int) -> Tensor:
-        """(count, C, S, S) in [0, 1], not normalised: windows of training images."""
-        ...
-
     def normalise_like(self, mean: Sequence[float], std: Sequence[float]) -> None: ...
     def to_device(self, device: torch.device | str) -> object: ...
     def train_dataloader(self) -> Batches: ...
@@ -64,6 +63,8 @@ class Data(Protocol):
 class ClassData(Data, Protocol):
     """Images with one label each."""
 
+    @property
+    def class_names(self) -> Sequence[str]: ...
     @property
     def num_classes(self) -> int: ...
     def test_dataloader(self) -> Batches: ...
@@ -81,7 +82,7 @@ class BoundaryPhotographs(Data, Protocol):
         ...
 
 
-def class_data(data: Data) -> ClassData:
+def class_data(data: Facts) -> ClassData:
     """The same, known to have classes."""
     assert data.kind != "boundaries"
     return cast(ClassData, data)

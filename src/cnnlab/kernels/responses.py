@@ -1,4 +1,4 @@
-"""What kernels and units answer to. B batch, K unit or kernel, C channel, H height, W width."""
+"""What kernels and units respond to, as figures. B batch, K unit or kernel, C channel, H height, W width."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ FRAME = "0.6"  # grey
 def response_maps(
     image_CHW: Tensor, maps_KHW: Tensor, titles: Sequence[str] | None = None, heading: str = ""
 ) -> Figure:
-    """An image and the answers of K kernels to it, each over its own largest, which stands in its title.
+    """An image and the responses of K kernels to it, each over its own largest, which stands in its title.
 
     The image in [0, 1], grey or in colour. At most SHOWN maps are drawn, and the heading says so.
     """
@@ -29,12 +29,12 @@ def response_maps(
         largest = float(map_HW.abs().max())
         cells.append(Cell((map_HW / (largest or 1.0),), f"{name}\nlargest {largest:.3g}"))
     more = f" (the first {SHOWN} of {len(maps_KHW)})" if len(maps_KHW) > SHOWN else ""
-    how = {"columns": 8, "side": 1.25, "norm": zero_centred(1.0), "label": "share of the map's largest answer"}
-    return tile_page(cells, heading=f"{heading or 'answers'}{more}", **how).figure
+    heading, label = f"{heading or 'responses'}{more}", "fraction of the map's largest response"
+    return tile_page(cells, columns=8, side=1.25, norm=zero_centred(1.0), heading=heading, label=label).figure
 
 
 def top_patches(units: Sequence[Sequence[Patch]], names: Sequence[str] | None = None, heading: str = "") -> Figure:
-    """A row for each unit: the patches it answers to most, strongest first, each with the answer under its number.
+    """One row per unit: the patches that it responds to most, strongest first, each under its response.
 
     Patches in [0, 1], cut to the unit's receptive field.
     """
@@ -63,13 +63,14 @@ def top_patches(units: Sequence[Sequence[Patch]], names: Sequence[str] | None = 
     return figure
 
 
-def maximised_images(found: Sequence[Maximised], names: Sequence[str] | None = None, heading: str = "") -> Figure:
-    """The image that gradient ascent found for each unit and the unit's answer; mid-grey is zero, one scale for all."""
-    limit = max(float(one.image_CHW.abs().max()) for one in found) or 1.0
+def maximised_images(made: Sequence[Maximised], names: Sequence[str] | None = None, heading: str = "") -> Figure:
+    """The image that maximises each unit and the unit's response; mid-grey is zero, one scale for all."""
+    limit = max(float(image.image_CHW.abs().max()) for image in made) or 1.0
     cells = []
-    for index, one in enumerate(found):
+    for index, image in enumerate(made):
         name = f"unit {index}" if names is None else names[index]
-        cells.append(Cell((picture(0.5 + one.image_CHW / limit / 2),), f"{name}\nanswers {one.activation:.3g}"))
+        title = f"{name}\nresponse {image.activation:.3g}"
+        cells.append(Cell((picture(0.5 + image.image_CHW / limit / 2),), title))
     norm = zero_centred(limit)
     return tile_page(cells, columns=8, side=1.25, norm=norm, cmap="gray", heading=heading, label="intensity").figure
 

@@ -1,20 +1,16 @@
-"""Where kernels come from: a run, a network of a configuration, a state_dict. K, C kernel, channel, h, w sides."""
+"""Where kernels come from: a layer of a network, an entry of a state_dict. K, C kernel, channel, h, w sides."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError, nearest
-from cnnlab.kernels.subject import Subject, subject_of
+from cnnlab._torch_files import read_torch_file, tensors_in
+from cnnlab.kernels.subject import Subject
 from cnnlab.nn.contract import LabNetwork, hooks_of
 from cnnlab.runs.run import Run
-
-FIRST = "first layer"
 
 
 @dataclass(frozen=True)
@@ -25,39 +21,50 @@ class Layer:
     source: str
     name: str
     kernels_KChw: Tensor
-    names: list[str] = field(default_factory=list)
+    names: Sequence[str] = ()
     snapshots: dict[int, Tensor] = field(default_factory=dict)
     subject: Subject | None = None
 
 
-def layer_of(config: DictConfig) -> Layer:
-    """Raises ValueError unless exactly one of run, model and file is given, and for a layer that isn't there."""
-    given = [name for name in ("run", "file", "model") if config.get(name) is not None]
-    if len(given) != 1:
-        raise UsageError(f"give one of run=FOLDER, model=NAME, file=PATH; got {', '.join(given) or 'none'}")
-    if given == ["file"]:
-        return _of_file(config)
-    subject = subject_of(config)
-    if config.layer is None:
-        return _first_layer(config, subject)
-    kernels = convolutions(subject.network)
-    name = chosen(str(config.layer), kernels)
-    return Layer(subject.name, name, kernels[name], subject=subject)
-
-
-def _first_layer(config: DictConfig, subject: Subject) -> Layer:
+def layer_of(subject: Subject, name: str | None = None) -> Layer:
+    """The convolution called so, or the first layer. UsageError for a layer that isn't there."""
     network = subject.network
-    recorded = hooks_of(network).first_layer_kernels()
-    if recorded is None or not isinstance(network, LabNetwork):
-        name, kernels = next(iter(convolutions(network).items()))
-        return Layer(subject.name, name, kernels, subject=subject)
-    name, kernels_KChw = str(network.first_layer), recorded.float()
-    if config.run is None:
-        return Layer(subject.name, name, kernels_KChw, subject=subject)
-    names = list(network.kernel_names)
-    snapshots = _snapshots(Run.open(config.run))
-    mine = {epoch: kept for epoch, kept in snapshots.items() if kept.shape == kernels_KChw.shape}
-    return Layer(subject.name, name, kernels_KChw, names, mine, subject)
+    if name is not None:
+        kernels = convolutions(network)
+        name = chosen(name, kernels)
+        return Layer(subject.name, name, kernels[name], subject=subject)
+    name, kernels_KChw = _first_layer(subject)
+    names = network.kernel_names if isinstance(network, LabNetwork) else ()
+    kept = {} if subject.run is None else _snapshots(subject.run)
+    snapshots = {epoch: kernels for epoch, kernels in kept.items() if kernels.shape == kernels_KChw.shape}
+    return Layer(subject.name, name, kernels_KChw, names, snapshots, subject)
+
+
+def _first_layer(subject: Subject) -> tuple[str, Tensor]:
+    """The one that is recorded during training; of other networks the first that there is."""
+    recorded = hooks_of(subject.network).first_layer_kernels()
+    if isinstance(subject.network, LabNetwork) and recorded is not None:
+        return str(subject.network.first_layer), recorded.float()
+    kernels = convolutions(subject.network)
+    if not kernels:
+        raise UsageError(f"layer: {subject.name} has no convolution")
+    return next(iter(kernels.items()))
+
+
+def layer_of_file(path: Path, name: str | None = None) -> Layer:
+    """An entry of a state_dict that `torch.save` wrote. UsageError for a file or an entry that can't be."""
+    path = path.expanduser()
+    kernels = {
+        ".".join(keys[1:] if keys[0] in ("state_dict", "model") and len(keys) > 1 else keys): tensor
+        for keys, tensor in tensors_in(read_torch_file(path))
+        if keys and tensor.ndim == 4 and tensor.is_floating_point() and not tensor.is_meta
+    }
+    if not kernels:
+        raise UsageError(f"file: {path} holds no kernels: no entry is a tensor of four axes (K, C, h, w)")
+    if name is None:
+        raise UsageError(f"layer: whose kernels? {path} has {_listed(kernels)}")
+    name = chosen(name, kernels)
+    return Layer(str(path), name, kernels[name].detach().to_dense().float())
 
 
 def _snapshots(run: Run) -> dict[int, Tensor]:
@@ -71,47 +78,16 @@ def _snapshots(run: Run) -> dict[int, Tensor]:
 
 def convolutions(network: nn.Module) -> dict[str, Tensor]:
     """Module name -> weight (K, C, h, w), of all convolutions with a weight of four axes."""
-    found = {}
+    kernels = {}
     for name, module in network.named_modules():
-        weight = module._parameters.get("weight", module._buffers.get("weight"))
+        weight = getattr(module, "weight", None)
         if isinstance(weight, Tensor) and weight.ndim == 4:
-            found[name] = weight.detach().float().cpu()
-    return found
-
-
-def _of_file(config: DictConfig) -> Layer:
-    path = Path(str(config.file)).expanduser()
-    if not path.is_file():
-        raise UsageError(f"file: there is no {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(f"file: {path} is no readable state_dict: {reason}") from error
-    kernels = _tensors(content)
-    if not kernels:
-        raise UsageError(f"file: {path} holds no kernels: no entry is a tensor of four axes (K, C, h, w)")
-    if config.layer is None:
-        raise UsageError(f"layer: whose kernels? {path} has {_listed(kernels)}")
-    name = chosen(str(config.layer), kernels)
-    return Layer(str(path), name, kernels[name])
-
-
-def _tensors(content: Any, prefix: str = "") -> dict[str, Tensor]:
-    """Every finite tensor of four axes in nested mappings, by dotted name. A wrapping "state_dict" is not named."""
-    found: dict[str, Tensor] = {}
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            name = prefix if not prefix and key in ("state_dict", "model") else f"{prefix}{key}"
-            if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point():
-                found[name] = value.detach().float()
-            elif isinstance(value, Mapping):
-                found |= _tensors(value, f"{name}." if name else "")
-    return found
+            kernels[name] = weight.detach().float().cpu()
+    return kernels
 
 
 def chosen(name: str, kernels: Mapping[str, Tensor]) -> str:
-    """The entry called so, or called so with `.weight` behind it."""
+    """The entry called so, or called so and then `.weight`."""
     for known in (name, f"{name}.weight"):
         if known in kernels:
             return known

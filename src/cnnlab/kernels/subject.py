@@ -1,22 +1,15 @@
-"""What a program looks at: the network of a run or of a configuration, with images. C channel, H, W image."""
+"""What is looked at: the network of a run or any other, with images. N images, C channel, H, W image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from omegaconf import DictConfig
-from rich.progress import track
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
-from cnnlab.cli.assemble import build_network
-from cnnlab.data.contract import Data
-from cnnlab.data.photographs.decode import decode
-from cnnlab.data.photographs.files import image_files, no_images
-from cnnlab.nn.contract import try_out
+from cnnlab.data.contract import Data, Kind
+from cnnlab.data.photographs.windows import fitted, photograph, photographs_below, windows
 from cnnlab.runs.run import Run
 
 
@@ -24,7 +17,7 @@ from cnnlab.runs.run import Run
 class Subject:
     """A network in evaluation mode; `images_NCHW` float32 in [0, 1]; what makes them the network's input.
 
-    `class_names` are [] for a network that tells no classes.
+    `class_names` are [] for a network that is no classifier; `run` is the one that it comes from, if any.
     """
 
     network: nn.Module
@@ -34,6 +27,7 @@ class Subject:
     mean_C11: Tensor
     std_C11: Tensor
     class_names: list[str]
+    run: Run | None = None
 
     def inputs(self) -> Tensor:
         """(N, C, H, W), normalised as the network was trained."""
@@ -41,157 +35,106 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Stands in for data where a network is looked at without any: what `build_network` asks of them."""
+class Example:
+    """Stands in for data where a network is looked at without any: images, classes known by their number."""
 
-    name = "no data"
-    kind: ClassVar[Literal["any"]] = "any"
-    in_channels: int
+    images_NCHW: Tensor
+    photo_CHW: Tensor  # whose windows banks are learned from
     num_classes: int
-    image_size: tuple[int, int]
-    photo_CHW: Tensor
+    name: str = "no data"
+    kind: Kind = "any"
+
+    @property
+    def in_channels(self) -> int:
+        return self.images_NCHW.shape[1]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        height, width = self.images_NCHW.shape[2:]
+        return height, width
 
     @property
     def class_names(self) -> list[str]:
         return [str(number) for number in range(self.num_classes)]
-
-    @property
-    def mean(self) -> list[float]:
-        return [0.5] * self.in_channels
-
-    @property
-    def std(self) -> list[float]:
-        return [0.25] * self.in_channels
 
     def patches(self, size: int, count: int, seed: int) -> Tensor:
         """Windows of the photograph, (count, C, size, size)."""
         return windows(self.photo_CHW, (size, size), count, seed)
 
 
-def subject_of(config: DictConfig) -> Subject:
-    """Raises ValueError for a run, a checkpoint, an image or a size that can't be."""
-    return _of_run(config) if config.run is not None else _of_model(config)
+def example(
+    size: int | Sequence[int] = 224,
+    channels: int = 3,
+    classes: int = 10,
+    *,
+    image: Path | None = None,
+    images: Path | None = None,
+    inputs: int = 64,
+    seed: int = 0,
+) -> Example:
+    """Images for a network without data, at most `inputs`: `image` and files below the folder `images`; without a
+    folder the photograph `image`, or one that comes with scikit-learn, whole and in random windows.
+
+    `size` is a number of pixels or (height, width). UsageError for what can't be, and for files that can't be read.
+    """
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
+        raise UsageError(f"size={size}: a number of pixels, or [height, width]")
+    for name, number in (("channels", channels), ("classes", classes)):
+        if number < 1:
+            raise UsageError(f"{name}={number}: a number from 1 on")
+    if images is not None:
+        own_NCHW = _own_images(image, images, channels, pair, inputs, seed)
+        return Example(own_NCHW, own_NCHW[0], classes)
+    photo_CHW = photograph(image, channels)
+    parts_NCHW = windows(photo_CHW, pair, max(inputs, 1), seed)
+    return Example(torch.cat([fitted(photo_CHW, pair)[None], parts_NCHW])[: max(inputs, 1)], photo_CHW, classes)
 
 
-def _of_run(config: DictConfig) -> Subject:
-    run = Run.open(config.run)
-    about = run.checkpoint(config.checkpoint)["network"]
-    network = run.network(config.checkpoint)
-    channels, size = about["arguments"]["in_channels"], tuple(about["image_size"])
-    own_NCHW = _own_images(config, channels, size)
-    images_NCHW = _images_of(run.data(), config.inputs, config.seed) if own_NCHW is None else own_NCHW
-    mean_C11, std_C11 = (torch.tensor(about[name]).float()[:, None, None] for name in ("mean", "std"))
-    return Subject(
-        network.eval(), True, str(run.folder), images_NCHW, mean_C11, std_C11, list(about.get("class_names") or [])
-    )
+def subject_of_network(network: nn.Module, example: Example, name: str = "", trained: bool = False) -> Subject:
+    """Any network, on images of an example, normalised to about -2 to 2."""
+    mean_C11 = torch.full((example.in_channels, 1, 1), 0.5)
+    name = name or type(network).__name__
+    return Subject(network.eval(), trained, name, example.images_NCHW, mean_C11, mean_C11 / 2, example.class_names)
+
+
+def subject_of_run(
+    run: Run,
+    checkpoint: str = "best",
+    *,
+    image: Path | None = None,
+    images: Path | None = None,
+    inputs: int = 64,
+    seed: int = 0,
+) -> Subject:
+    """The network of a checkpoint, on images of one's own (`image`, files below `images`) or on those of its data.
+
+    UsageError for a checkpoint that isn't there or can't be read, and for files or data that can't.
+    """
+    about = run.checkpoint(checkpoint)["network"]
+    mean_C11, std_C11 = (torch.tensor(values).float()[:, None, None] for values in (about["mean"], about["std"]))
+    if image is None and images is None:
+        images_NCHW = _images_of(run.data(), max(inputs, 1), seed)
+    else:
+        height, width = about["image_size"]
+        images_NCHW = _own_images(image, images, len(mean_C11), (height, width), inputs, seed)
+    network, class_names = run.network(checkpoint), list(about.get("class_names") or [])
+    return Subject(network, True, str(run.folder), images_NCHW, mean_C11, std_C11, class_names, run)
 
 
 def _images_of(data: Data, count: int, seed: int) -> Tensor:
     height, width = data.image_size
-    if height != width:
-        loader = data.val_dataloader()
-        images = torch.cat([image for image, _ in loader])[: max(count, 1)].cpu()
-        mean_C11, std_C11 = (torch.tensor(values).float()[:, None, None] for values in (data.mean, data.std))
-        return images * std_C11 + mean_C11
-    return data.patches(height, max(count, 1), seed)
+    if height == width:
+        return data.patches(height, count, seed)
+    images_NCHW = torch.cat([image_BCHW for image_BCHW, _ in data.val_dataloader()])[:count].cpu()
+    mean_C11, std_C11 = (torch.tensor(values).float()[:, None, None] for values in (data.mean, data.std))
+    return images_NCHW * std_C11 + mean_C11
 
 
-def _of_model(config: DictConfig) -> Subject:
-    size = _height_and_width(config.size)
-    for name in ("channels", "classes"):
-        if not isinstance(config[name], int) or config[name] < 1:
-            raise UsageError(f"{name}={config[name]}: a number from 1 on")
-    images_NCHW = None if config.images is None else _own_images(config, config.channels, size)
-    photo_CHW = photo(config.image, config.channels) if images_NCHW is None else images_NCHW[0]
-    shape = Shape(config.channels, config.classes, size, photo_CHW)
-    if images_NCHW is None:
-        parts_NCHW = windows(photo_CHW, size, max(config.inputs, 1), config.seed)
-        images_NCHW = torch.cat([fitted(photo_CHW, size)[None], parts_NCHW])
-    network = build_network(config.model, shape, config.seed).network
-    try_out(network, shape.in_channels, shape.image_size)
-    mean_C11, std_C11 = (torch.tensor(values).float()[:, None, None] for values in (shape.mean, shape.std))
-    published = bool(config.model.get("weights"))
-    name = str(config.model.get("name", config.model._target_.split(".")[-1]))
-    return Subject(network.eval(), published, name, images_NCHW, mean_C11, std_C11, shape.class_names)
-
-
-def _own_images(config: DictConfig, channels: int, size: tuple[int, int]) -> Tensor | None:
-    """(N, channels, height, width) of `image` and of up to `inputs` files below the folder `images`; None of neither.
-
-    Of a larger folder a draw from the seed. Files that can't be read are left out and named.
-    """
-    found = [] if config.image is None else [fitted(photo(config.image, channels), size)]
-    if config.images is None:
-        return torch.stack(found) if found else None
-    folder = Path(str(config.images)).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"images: there is no folder {folder}")
-    files = image_files(folder).images
-    if not files:
-        raise UsageError(f"images: {no_images(folder)}")
-    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(config.seed)).tolist()
-    broken: list[str] = []
-    for number in track(sorted(order[: max(config.inputs, 1)]), description="images", transient=True):
-        try:
-            found.append(fitted(photo(str(files[number]), channels), size))
-        except ValueError as error:
-            broken.append(str(error))
-    if broken:
-        print(f"{len(broken)} files of {folder} are left out; the first: {broken[0]}")
-    if not found:
-        raise UsageError(f"images: none of the {len(broken)} files of {folder} that were tried can be read")
-    return torch.stack(found)
-
-
-def photo(path: str | None, channels: int) -> Tensor:
-    """(channels, H, W) float32 in [0, 1]: the photograph, or one that comes with scikit-learn; grey unless 3."""
-    if path is None:
-        from sklearn.datasets import load_sample_image
-
-        pixels_CHW = torch.from_numpy(load_sample_image("china.jpg").copy()).permute(2, 0, 1)
-    else:
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise UsageError(f"image: there is no file {file}")
-        pixels_CHW = torch.from_numpy(_decoded(file).copy()).permute(2, 0, 1)
-    image_CHW = pixels_CHW.float() / 255
-    if channels == 3:
-        return image_CHW.expand(3, -1, -1)
-    return image_CHW.mean(0, keepdim=True).expand(channels, -1, -1)
-
-
-def fitted(image_CHW: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scaled to cover (height, width), the middle cut out."""
-    height, width = size
-    scale = max(height / image_CHW.shape[1], width / image_CHW.shape[2])
-    sides = [max(wanted, round(side * scale)) for side, wanted in zip(image_CHW.shape[1:], size, strict=True)]
-    scaled = F.interpolate(image_CHW[None], sides, mode="bilinear", antialias=True, align_corners=False)[0]
-    top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
-    return scaled[:, top : top + height, left : left + width].clamp(0, 1)
-
-
-def windows(image_CHW: Tensor, size: tuple[int, int], count: int, seed: int) -> Tensor:
-    """(count, C, height, width): random windows; a photograph that is too small is enlarged first."""
-    height, width = size
-    if image_CHW.shape[1] < height or image_CHW.shape[2] < width:
-        image_CHW = fitted(image_CHW, (max(height, image_CHW.shape[1]), max(width, image_CHW.shape[2])))
-    generator = torch.Generator().manual_seed(seed)
-    tops, lefts = (
-        torch.randint(0, side - wanted + 1, (count,), generator=generator).tolist()
-        for side, wanted in zip(image_CHW.shape[1:], size, strict=True)
-    )
-    return torch.stack([image_CHW[:, y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)])
-
-
-def _height_and_width(size: Any) -> tuple[int, int]:
-    pair = (size, size) if isinstance(size, int) else tuple(size) if size is not None else ()
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise UsageError(f"size={size}: a number of pixels, or [height, width]")
-    return pair
-
-
-def _decoded(file: Path) -> np.ndarray:
-    try:
-        return decode(file)
-    except Exception as error:  # Pillow has many words for a broken file
-        raise UsageError(f"image: {file} can't be read: {error}") from error
+def _own_images(
+    image: Path | None, images: Path | None, channels: int, size: tuple[int, int], inputs: int, seed: int
+) -> Tensor:
+    """(N, channels, height, width), N at most `inputs`: `image`, then files below the folder `images`."""
+    first = [] if image is None else [fitted(photograph(image, channels), size)[None]]
+    rest = [] if images is None else [photographs_below(images, channels, size, max(inputs, 1), seed)]
+    return torch.cat([*first, *rest])[: max(inputs, 1)]

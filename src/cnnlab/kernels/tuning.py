@@ -1,10 +1,14 @@
-"""What a layer's kernels prefer, and what they are: orientation against frequency, cosine against chance."""
+"""What a layer's kernels prefer, and what they are: orientation against frequency, cosine against chance.
+
+Layouts are in inches, not left to a solver: a layer of hundreds of kernels has many pages.
+"""
 
 import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch as Swatch
 
 from cnnlab._colour import OKABE_ITO
@@ -31,16 +35,20 @@ def orientation_frequency(properties: Sequence[KernelProperties], heading: str =
 
     Size is the norm, colour the selectivity. Kernels without a preferred orientation are counted below.
     """
-    tuned = [one for one in properties if one.orientation is not None and one.frequency is not None]
+    tuned = [
+        (own.norm, own.selectivity or 0.0, own.frequency, math.radians(own.orientation))
+        for own in properties
+        if own.orientation is not None and own.frequency is not None
+    ]
     figure = Figure(figsize=(8.4, 5.0))
     axis = figure.add_axes((0.02, 0.08, 0.82, 0.76))
     _half_plane(axis)
-    largest = max((one.norm for one in tuned), default=1.0)
+    largest = max((norm for norm, *_ in tuned), default=1.0)
     dots = axis.scatter(
-        [one.frequency * math.cos(math.radians(one.orientation)) for one in tuned],
-        [one.frequency * math.sin(math.radians(one.orientation)) for one in tuned],
-        s=[20 + 120 * (one.norm / largest) ** 2 for one in tuned],
-        c=[one.selectivity for one in tuned],
+        [frequency * math.cos(angle) for _, _, frequency, angle in tuned],
+        [frequency * math.sin(angle) for _, _, frequency, angle in tuned],
+        s=[20 + 120 * (norm / largest) ** 2 for norm, *_ in tuned],
+        c=[selectivity for _, selectivity, *_ in tuned],
         vmin=0,
         vmax=1,
         cmap="viridis",
@@ -74,7 +82,7 @@ def _half_plane(axis: Axes) -> None:
 
 
 def match_pages(matches: Sequence[Match], order: Sequence[int] | None = None, per_page: int = 32) -> list[Figure]:
-    """A bar for each kernel: the cosine with its best analytic match, its family in colour, its name beside it.
+    """One bar per kernel: the cosine with its best analytic match, its family in colour, its name beside it.
 
     The grey band ends where random kernels of that size do in 95 of 100 cases; bars that end in it are grey.
     """
@@ -85,30 +93,32 @@ def match_pages(matches: Sequence[Match], order: Sequence[int] | None = None, pe
 
 
 def _match_page(matches: Sequence[Match], page: list[int], which: str) -> Figure:
-    figure = Figure(figsize=(8.4, 1.5 + 0.21 * len(page)), layout="constrained")
-    axis = figure.subplots()
-    mean, high = matches[page[0]].null_mean, matches[page[0]].null_95
-    axis.axvspan(0, high, color="0.93", zorder=0)
-    axis.axvline(mean, color="0.45", linestyle=":", linewidth=1.2, zorder=3)
-    axis.axvline(high, color="0.25", linestyle="--", linewidth=1.2, zorder=3)
-    rows = range(len(page))
-    colours = [_colour(matches[index]) for index in page]
-    axis.barh(rows, [matches[index].cosine for index in page], color=colours, height=0.72, zorder=2)
-    for row, index in zip(rows, page, strict=True):
-        axis.text(1.02, row, shortened(described(matches[index]), 44), fontsize=TEXT, va="center", clip_on=False)
-    axis.set_yticks(rows, [str(index) for index in page], fontsize=TEXT)
+    width, bars, below, above = 8.4, 0.21 * len(page), 1.15, 0.35  # inches
+    height = bars + below + above
+    figure = Figure(figsize=(width, height))
+    axis = figure.add_axes((0.65 / width, below / height, 4.6 / width, bars / height))
+    axis.axvspan(0, matches[page[0]].null_95, color="0.93", zorder=0)
+    shown = [matches[index] for index in page]
+    axis.barh(range(len(page)), [m.cosine for m in shown], color=[_colour(m) for m in shown], height=0.72, zorder=2)
+    for row, match in enumerate(shown):
+        axis.text(1.02, row, shortened(described(match), 44), fontsize=TEXT, va="center", clip_on=False)
+    axis.set_yticks(range(len(page)), [str(index) for index in page], fontsize=TEXT)
     axis.set(xlim=(0, 1), ylim=(len(page) - 0.4, -0.6), xlabel="cosine with the best match", ylabel="kernel")
     axis.set_title(f"Which analytic kernel is it?{which}", fontsize=11, loc="left")
-    used = [
-        family for family in FAMILY_COLOURS if any(matches[i].family == family and matches[i].significant for i in page)
-    ]
+    used = [family for family in FAMILY_COLOURS if any(m.family == family and m.significant for m in shown)]
     swatches = [Swatch(color=FAMILY_COLOURS[family], label=family) for family in used]
-    lines = axis.get_lines()
-    handles = [*swatches, Swatch(color=CHANCE, label="no better than chance"), *lines]
-    lines[0].set_label(f"random kernels: mean {mean:.2f}")
-    lines[1].set_label(f"random kernels: 95 % below {high:.2f}")
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    handles = [*swatches, Swatch(color=CHANCE, label="no better than chance"), *_chance_lines(axis, shown[0])]
+    figure.legend(handles=handles, loc="lower center", ncols=4, fontsize=8, frameon=False)
     return figure
+
+
+def _chance_lines(axis: Axes, match: Match) -> list[Line2D]:
+    """Where random kernels of this size are."""
+    mean, high = f"random kernels: mean {match.null_mean:.2f}", f"random kernels: 95 % below {match.null_95:.2f}"
+    return [
+        axis.axvline(match.null_mean, color="0.45", linestyle=":", linewidth=1.2, zorder=3, label=mean),
+        axis.axvline(match.null_95, color="0.25", linestyle="--", linewidth=1.2, zorder=3, label=high),
+    ]
 
 
 def described(match: Match) -> str:

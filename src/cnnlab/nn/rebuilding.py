@@ -11,6 +11,7 @@ from typing_extensions import NotRequired
 
 from cnnlab._arguments import plain
 from cnnlab._choices import UsageError
+from cnnlab._torch_files import read_torch_file
 from cnnlab._trust import taken, trusted_factory
 from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.contract import LabNetwork
@@ -98,7 +99,7 @@ def _network_class(target: str) -> type[LabNetwork]:
 
 def load(path: Path) -> nn.Module:
     """The network of a checkpoint, or of a file of `export`, with its weights, in evaluation mode."""
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = _saved(path)
     network = rebuild(saved["network"])
     network.load_state_dict(saved["state_dict"])
     return network.eval()
@@ -106,7 +107,18 @@ def load(path: Path) -> nn.Module:
 
 def export(checkpoint: Path, out: Path) -> int:
     """Strips the checkpoint of a run to what `load` needs, without the optimizer. Returns the size in bytes."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"network": saved["network"], "state_dict": saved["state_dict"]}, out)
+    torch.save(_saved(checkpoint), out)
     return out.stat().st_size
+
+
+class _Saved(TypedDict):
+    network: NetworkRecord
+    state_dict: dict[str, Tensor]
+
+
+def _saved(path: Path) -> _Saved:
+    saved = read_torch_file(path)
+    if not isinstance(saved, dict) or not {"network", "state_dict"} <= set(saved):
+        raise UsageError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
+    return {"network": saved["network"], "state_dict": saved["state_dict"]}

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, cast
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import NotRequired
 
 from cnnlab._choices import UsageError
+from cnnlab._torch_files import read_torch_file
 from cnnlab.nn.rebuilding import NetworkRecord
 
 CHECKPOINTS = "checkpoints"
@@ -41,12 +41,8 @@ def best_or_last(folder: Path) -> Path | None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint of cnnlab, plain types only. Raises UsageError if the file is something else."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
-        raise UsageError(f"{path} is no readable checkpoint: {reason}") from error
+    """A checkpoint of cnnlab, plain types only. Raises UsageError if the file is something else, or damaged."""
+    checkpoint = read_torch_file(path)
     if not isinstance(checkpoint, dict) or not {"network", "state_dict"} <= set(checkpoint):
         raise UsageError(f"{path} is no checkpoint of cnnlab: it has no 'network' and 'state_dict'")
     if not isinstance(checkpoint["network"], dict) or not set(checkpoint["network"]) >= NEEDED:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab._files import write_bytes
+from cnnlab._torch_files import read_torch_file
 
 KERNELS = "kernels"
 
@@ -22,15 +23,10 @@ def write_snapshot(folder: Path, epoch: int, kernels_KChw: Tensor) -> None:
 
 def read_snapshots(folder: Path) -> dict[int, Tensor]:
     """Epoch -> kernels (K, C, h, w) float32, in order; {} where there are none. UsageError for a damaged file."""
-    found = {}
-    for file in sorted(folder.glob("epoch_*.pt")):
-        try:
-            kernels_KChw = torch.load(file, weights_only=True)
-            epoch = int(file.stem.removeprefix("epoch_"))
-        except Exception as error:  # torch has many words for a broken file
-            reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
-            raise UsageError(f"{file} can't be read: {reason}") from error
-        if not isinstance(kernels_KChw, Tensor) or kernels_KChw.ndim != 4:
-            raise UsageError(f"{file} holds no kernels")
-        found[epoch] = kernels_KChw
-    return found
+    snapshots = {}
+    for file in folder.glob("epoch_*.pt"):
+        kernels_KChw, epoch = read_torch_file(file), file.stem.removeprefix("epoch_")
+        if not isinstance(kernels_KChw, Tensor) or kernels_KChw.ndim != 4 or not epoch.isdecimal():
+            raise UsageError(f"{file} holds no kernels of an epoch")
+        snapshots[int(epoch)] = kernels_KChw
+    return dict(sorted(snapshots.items()))

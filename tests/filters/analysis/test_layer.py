@@ -1,12 +1,16 @@
 """Laws of a layer of kernels: planted ones are found, and the measures have their known extremes."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from cnnlab.filters.analysis import layer
 from cnnlab.filters.analysis.layer import dead, effective_rank, layer_properties, orthogonality, pairs, variance_entropy
 
 
@@ -52,6 +56,59 @@ def test_the_cosine_from_which_kernels_are_a_pair_is_a_parameter_and_the_closest
     assert [(pair.first, pair.second) for pair in negated] == [(1, 3), (0, 3), (2, 3)]
     with pytest.raises(ValueError, match="cosine"):
         pairs(kernels, least=0)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 9999), at_once=st.integers(1, 500))
+def test_pairs_and_orthogonality_are_those_of_all_cosines_however_many_are_compared_at_once(
+    seed: int, at_once: int
+) -> None:
+    kernels = random_kernels(40, 1, 2, 2, seed=seed)
+    kernels[5], kernels[9], kernels[11] = 0, 2 * kernels[3], -kernels[3]
+    unit = torch.nn.functional.normalize(kernels.flatten(1), dim=1)
+    cosines = (unit @ unit.T).triu(1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(layer, "_AT_ONCE", at_once)
+        found = pairs(kernels, least=0.9)
+        mean = orthogonality(kernels)
+    for sign, some in zip((1, -1), found, strict=True):
+        expected = {(i, j) for i, j in (sign * cosines >= 0.9).nonzero().tolist()} - {(5, j) for j in range(40)}
+        assert {(pair.first, pair.second) for pair in some} == expected
+        values = [sign * pair.cosine for pair in some]
+        assert values == sorted(values, reverse=True)
+    assert mean == pytest.approx(1 - float(cosines.abs().sum()) * 2 / (39 * 38))
+
+
+class Largest(TorchDispatchMode):
+    """Numbers in the largest tensor that any operation returns."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self.numbers = max(self.numbers, tensor.numel())
+        return result
+
+
+def test_memory_grows_with_the_kernels_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer, "_AT_ONCE", 2**14)
+    kernels = random_kernels(2000, 1, 3, 3)
+    kernels[1000:] = kernels[:1000]
+    with Largest() as seen:
+        found = layer_properties(kernels)
+    assert seen.numbers <= 10 * kernels.numel()
+    assert {(number, number + 1000) for number in range(1000)} <= {(p.first, p.second) for p in found.duplicates}
+
+
+def test_of_very_many_pairs_the_closest_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer, "MOST_PAIRS", 3)
+    angles = torch.tensor([0.0, 0.1, 0.3, 0.6, 0.3 + math.pi], dtype=torch.float64)
+    kernels = torch.stack([angles.cos(), angles.sin()], dim=1).view(5, 1, 1, 2)
+    duplicates, negated = pairs(kernels, least=0.5)
+    assert [(pair.first, pair.second) for pair in duplicates] == [(0, 1), (1, 2), (0, 2)]
+    assert [(pair.first, pair.second) for pair in negated] == [(2, 4), (1, 4), (0, 4)]
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5])

@@ -1,15 +1,16 @@
 """The boundaries that a network predicts in photographs. H, W photograph."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from cnnlab.data.contract import boundary_data
 from cnnlab.edges.benchmark.judging import examples
 from cnnlab.report.pictures import MOST, as_uri
-from cnnlab.report.section import ReportedRun, Shown, report_section
+from cnnlab.report.section import ReportedRun, Section, Shown, register
 
 
-@report_section("Boundaries", 40)
 def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
     """split, rows: {stem, photograph, people, network}, each picture a data URI, black a sure boundary."""
     if run.about is None or "class_names" in run.about:
@@ -34,3 +35,14 @@ def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
 
 def _ink(probability_HW: Tensor) -> Tensor:
     return 1 - probability_HW[None].float()
+
+
+register(
+    Section(
+        key="boundaries",
+        title="Boundaries",
+        place=40,
+        collect=boundaries,
+        template=Path(__file__).with_suffix(".html.j2"),
+    )
+)

@@ -2,17 +2,16 @@
 
 import torch
 
-from cnnlab.kernels.attribution_maps import attribution_maps
+from cnnlab.kernels.attribution import attribution_maps
 
 MAPS = {
-    "saliency": [torch.rand(3, 6, 5), torch.rand(3, 6, 5)],
-    "integrated_gradients": [torch.randn(3, 6, 5), 1e-3 * torch.randn(3, 6, 5)],
+    "saliency": torch.rand(2, 3, 6, 5),
+    "integrated_gradients": torch.tensor([1, 1e-3]).view(2, 1, 1, 1) * torch.randn(2, 3, 6, 5),
 }
 
 
 def test_zero_is_the_middle_of_signed_maps_and_the_beginning_of_the_others() -> None:
-    images = [torch.rand(3, 6, 5), torch.rand(3, 6, 5)]
-    figure = attribution_maps(images, MAPS, ["says a", "says b"], ["integrated_gradients"])
+    figure = attribution_maps(torch.rand(2, 3, 6, 5), MAPS, ["a", "b"], ["integrated_gradients"])
     shown = [axis.images[0] for axis in figure.axes if axis.images]
     assert len(shown) == 6
     for row in range(2):
@@ -25,5 +24,5 @@ def test_zero_is_the_middle_of_signed_maps_and_the_beginning_of_the_others() -> 
 
 
 def test_a_map_of_zeros_is_drawn_and_a_grey_image_too() -> None:
-    figure = attribution_maps([torch.rand(1, 4, 4)], {"grad_cam": [torch.zeros(1, 4, 4)]}, ["says c"], [])
+    figure = attribution_maps(torch.rand(1, 1, 4, 4), {"grad_cam": torch.zeros(1, 1, 4, 4)}, ["c"], [])
     assert float(figure.axes[1].images[0].get_array().max()) == 0
