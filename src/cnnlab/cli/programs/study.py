@@ -38,7 +38,7 @@ def run(config: DictConfig, folder: Path) -> int:
     try:
         with held(folder):
             plan = _plan(config, study, folder)
-            write_invocation(folder, HydraConfig.get(), [], STUDY)
+            write_invocation(folder, [], STUDY)
             name = HydraConfig.get().runtime.choices.get("study")
             record = RunRecord(folder, again=again, study=name, seed=list(study.seeds))
             with recorded(record, folder):
