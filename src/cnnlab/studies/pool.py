@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cnnlab.cli.jobs import end_with_parent
+from cnnlab.cli.jobs.apart import end_with_parent
 from cnnlab.studies import bench as study_bench
 from cnnlab.studies.plan import Group
 

@@ -14,7 +14,7 @@ from cnnlab._choices import UsageError
 from cnnlab._files import held, write_text
 from cnnlab._targets import current_target
 from cnnlab.cli.assemble import build_optimizer
-from cnnlab.cli.invocation import STUDY, write_invocation
+from cnnlab.cli.jobs.invocation import STUDY, write_invocation
 from cnnlab.runs.record import RunRecord, recorded
 from cnnlab.studies.bench import Bench
 from cnnlab.studies.page import Results, write_results
