@@ -23,7 +23,7 @@ from .nn.small_cnn import SmallCNN as SmallCNN
 from .nn.torchvision_net import TorchvisionNet as TorchvisionNet
 from .receptive.effective import effective_field as effective_field
 from .receptive.trace import receptive_fields as receptive_fields
-from .report.section import Section as Section
+from .report.section import report_section as report_section
 from .runs.run import Run as Run
 from .training.evaluate import evaluate as evaluate
 from .training.recipe import Recipe as Recipe

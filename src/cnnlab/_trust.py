@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 from cnnlab._choices import UsageError, nearest
 
@@ -43,6 +44,26 @@ def trusted_factory(name: str, trust: Collection[str]) -> Callable[..., object]:
     if not callable(factory):
         raise UsageError(f"{name} is {type(factory).__name__}, which can't be called")
     return factory
+
+
+class Made(NamedTuple):
+    """What a factory made, and the arguments that it took."""
+
+    value: object
+    arguments: dict[str, object]
+
+
+def made_by(name: str, trust: Collection[str], offered: Mapping[str, object], given: Mapping[str, object]) -> Made:
+    """What the factory makes of `given` and of those of `offered` that it has parameters for.
+
+    Raises UsageError as `trusted_factory`, and for arguments that it doesn't take.
+    """
+    factory = trusted_factory(name, trust)
+    arguments = {**taken(factory, offered), **given}
+    try:
+        return Made(factory(**arguments), arguments)
+    except TypeError as error:
+        raise UsageError(f"{name}: {error}") from error
 
 
 def taken(factory: Callable[..., object], offered: Mapping[str, object]) -> dict[str, object]:

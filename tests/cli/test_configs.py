@@ -15,8 +15,8 @@ from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.targets import check_class
 from cnnlab.data.contract import Data
 from cnnlab.nn.rebuilding import describe
-from cnnlab.studies.spec import read_study
-from cnnlab.studies.starts import start_filters
+from cnnlab.studies.arms import start_filters
+from cnnlab.studies.spec import StudyDesign
 from cnnlab.training.recipe import describe_for
 from cnnlab.training.tasks.boundaries import BoundaryTask
 from cnnlab.training.tasks.network import NetworkTask
@@ -76,11 +76,11 @@ def test_every_logger_composes(option: str) -> None:
 def test_every_study_composes_and_its_hypotheses_are_about_its_arms(study: str) -> None:
     config = composed(f"study={study}", "data.root=somewhere", name="study")
     check(config, JOBS["study"])
-    asked = read_study(config)
-    assert asked.pairs
+    design = StudyDesign.from_json(OmegaConf.to_container(config, resolve=True))
+    assert design.pairs
     text = (CONFIGS / "study" / f"{study}.yaml").read_text()
     assert all(f"# {head}:" in text for head in ("Question", "Command", "Hardware", "Time", "Expected"))
-    for arm in asked.arms:
+    for arm in design.parsed_arms:
         start_filters(arm, (config.filters, 1, config.kernel_size, config.kernel_size), 0, torch.ones(1, 1), PATCHES)
 
 

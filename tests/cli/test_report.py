@@ -18,9 +18,10 @@ from cnnlab.data.images.module import ImageData
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.receptive import receptive_fields
 from cnnlab.receptive.effective import effective_field
+from cnnlab.receptive.layer_maps import unit_energy
 from cnnlab.report.reported import LARGEST, collect
-from cnnlab.report.sections.fields import chosen_layers, spans, unit_energy
-from cnnlab.report.sections.kernels import kernels
+from cnnlab.report.sections.fields import chosen_layers, spans
+from cnnlab.report.sections.kernels import frames_and_table
 from cnnlab.runs.checkpoints import read_checkpoint
 from cnnlab.runs.run import Run
 from cnnlab.runs.snapshots import read_snapshots
@@ -121,7 +122,7 @@ def test_the_frames_are_the_snapshots_each_on_its_scale_and_the_cosines_start_at
 
 def test_where_weights_explode_the_start_is_kept_as_finely_as_the_end_and_has_a_scale_of_its_own() -> None:
     start = torch.randn(8, 1, 3, 3, generator=torch.Generator().manual_seed(0))
-    shown = kernels({0: start, 1: 1e4 * start}, None, 300_000)
+    shown = frames_and_table({0: start, 1: 1e4 * start}, None, 300_000)
     assert not shown["common"]
     assert shown["frames"][0] == shown["frames"][1]
     assert shown["limits"][1] == pytest.approx(1e4 * shown["limits"][0])
@@ -130,12 +131,12 @@ def test_where_weights_explode_the_start_is_kept_as_finely_as_the_end_and_has_a_
 def test_many_large_kernels_of_many_epochs_keep_to_their_share_of_the_page() -> None:
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(96, 3, 5, 5, generator=generator)
-    shown = kernels({epoch: start * (1 + epoch / 100) for epoch in range(101)}, None, 300_000)
+    shown = frames_and_table({epoch: start * (1 + epoch / 100) for epoch in range(101)}, None, 300_000)
     assert sum(map(len, shown["frames"] + shown["colours"])) < 300_000
     assert (shown["total"], len(shown["rows"])) == (96, 64)
     assert (shown["epochs"][0], shown["epochs"][-1]) == (0, 100)
     assert len(shown["epochs"]) > 10
-    zero_and_red = kernels({0: torch.tensor([[[[0.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]]]])}, None, 10**6)
+    zero_and_red = frames_and_table({0: torch.tensor([[[[0.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]]]])}, None, 10**6)
     assert numbers(zero_and_red["colours"][0], np.uint8).tolist() == [128, 128, 128, 255, 128, 128]
 
 

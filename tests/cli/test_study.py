@@ -18,7 +18,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from matplotlib.colors import to_hex
-from omegaconf import DictConfig
+from omegaconf import OmegaConf
 
 from cnnlab._colour import LINES as FIGURE_COLOURS
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
@@ -26,9 +26,9 @@ from cnnlab.filters import bank
 from cnnlab.studies.arms import read_arm
 from cnnlab.studies.bench import Bench, curve_steps, placeholder, spelt_out
 from cnnlab.studies.html import COLOURS
-from cnnlab.studies.plan import Condition, Run
+from cnnlab.studies.plan import Condition, Part, Run
 from cnnlab.studies.rows import rows_of
-from cnnlab.studies.spec import read_study
+from cnnlab.studies.spec import StudyDesign
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 QUICK = (
@@ -38,10 +38,14 @@ QUICK = (
 )  # fmt: skip
 
 
-def composed(*overrides: str) -> DictConfig:
+def composed(*overrides: str) -> StudyDesign:
     register_resolvers(Folders())
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("study", [*QUICK, *overrides])
+        return StudyDesign.from_json(OmegaConf.to_container(compose("study", list(overrides)), resolve=True))
+
+
+def quick(*overrides: str) -> StudyDesign:
+    return composed(*QUICK, *overrides)
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -138,10 +142,8 @@ def test_every_command_of_the_readme_and_of_the_help_is_a_study() -> None:
     commands = re.findall(r"^ *python scripts/study\.py((?: (?:'[^']*'|[\w.]+=\S+))*)", text, re.M)
     commands = [shlex.split(options) for options in commands if "resume=" not in options]
     assert len(commands) > 6
-    register_resolvers(Folders())
     for options in commands:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            assert read_study(compose("study", options)).arms, options
+        assert composed(*options).parsed_arms, options
 
 
 @pytest.mark.parametrize("path", sorted((config_folder() / "study").glob("*.yaml")), ids=lambda path: path.stem)
@@ -160,7 +162,7 @@ def test_the_colours_are_there_and_differ() -> None:
 
 
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:
-    bench = Bench(composed("data.rotation=10"), [])
+    bench = Bench(quick("data.rotation=10"), [])
     condition = Condition(40, 2)
     arms = ["kaiming", "jet/permuted", "jet@frozen", "pca@released:1", "orthonormal"]
     networks = [bench.network(Run(read_arm(arm), condition, 3, None)) for arm in arms]
@@ -180,7 +182,7 @@ def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:
 
 
 def test_the_first_layer_of_a_network_is_that_of_its_arm() -> None:
-    bench = Bench(composed(), [])
+    bench = Bench(quick(), [])
     network = bench.network(Run(read_arm("jet"), Condition(40, 2), 0, None))
     kernel = network.front_end.kernel().flatten(1).double()
     torch.testing.assert_close(kernel @ kernel.T, 2 * torch.eye(9).double(), atol=1e-6, rtol=0)
@@ -188,36 +190,35 @@ def test_the_first_layer_of_a_network_is_that_of_its_arm() -> None:
 
 
 def test_shared_images_give_what_a_module_of_its_own_reads() -> None:
-    from cnnlab.cli.assemble import build
-
-    bench = Bench(composed(), [("contrast", 3)])
+    bench = Bench(quick(), [("contrast", 3)])
     shared = bench.data(5, 80)
-    own = build("data", bench._data_config(5, 80))
+    own = bench._made_data(5, 80)
+    own.setup("fit")
     own.setup("test")
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         for ours, theirs in zip(getattr(shared, name)(), getattr(own, name)(), strict=True):
             assert torch.equal(ours[0], theirs[0])
             assert torch.equal(ours[1], theirs[1])
-    images = torch.cat([image for image, _ in shared.loader_of(bench._corrupt(("contrast", 3)))])
+    images = torch.cat([image for image, _ in bench._corrupt("contrast", 3, shared)])
     assert len(images) == 50
     assert images.std() < 0.7  # of an image with a third of its contrast; 1 is normal
 
 
 def test_rows_count_steps_up_to_a_share_of_the_reference() -> None:
-    study = read_study(composed("train_sizes=[40]", "arms=[kaiming,jet]"))
+    study = quick("train_sizes=[40]", "arms=[kaiming,jet]")
     flat = [[epoch, [1 / 9] * 9] for epoch in (0, 2)]
 
-    def part(arm: str, seed: int, curve: list) -> dict[str, Any]:
+    def part(arm: str, seed: int, curve: list) -> tuple[Run, Part]:
         run = Run(read_arm(arm), study.conditions[0], seed, None)
         profile = [{"epoch": e, "cosine": 1.0, "distance": 0.0, "profile": [0.2, *[0.1] * 8]} for e, _ in flat]
         plain = dict.fromkeys(("accuracy", "loss", "val_accuracy", "train_loss", "diverged", "seconds", "lr"), 0.5)
-        return {**plain, "plan": run, "curve": curve, "corrupted": {"a/1": 0.2, "a/3": 0.4, "b/1": 0.9},
+        return run, {**plain, "curve": curve, "corrupted": {"a/1": 0.2, "a/3": 0.4, "b/1": 0.9},
                 "drift": profile, "kernels": []}  # fmt: skip
 
     curves = {"kaiming": [[0, 0.1], [4, 0.5], [8, 1.0]], "jet": [[0, 0.1], [4, 0.95], [8, 0.8]]}
     parts = [part(arm, seed, curve) for arm, curve in curves.items() for seed in (0, 1)]
     parts.append(part("jet", 2, [[0, 0.1], [4, 0.2], [8, 0.3]]))
-    rows = rows_of(parts, study, [1.0] * 9, 0.9)
+    rows = rows_of(parts, study, [1.0] * 9)
     assert [row["threshold"] for row in rows] == [0.9] * 5
     assert [(row["steps"], row["reached"]) for row in rows] == [(8, True), (8, True), (4, True), (4, True), (8, False)]
     assert rows[0]["corrupted/a"] == pytest.approx(0.3)
@@ -254,15 +255,15 @@ def test_a_folder_of_another_study_is_refused_and_left_alone(here: Callable) -> 
 
 
 def test_the_reference_is_likened_to_its_other_seeds_and_not_to_itself() -> None:
-    study = read_study(composed("train_sizes=[40]", "arms=[kaiming,jet]"))
+    study = quick("train_sizes=[40]", "arms=[kaiming,jet]")
     rising, falling = [[weight / 45 for weight in order] for order in (range(1, 10), range(9, 0, -1))]
 
-    def part(arm: str, seed: int, profile: list[float]) -> dict[str, Any]:
+    def part(arm: str, seed: int, profile: list[float]) -> tuple[Run, Part]:
         plain = dict.fromkeys(("accuracy", "loss", "val_accuracy", "train_loss", "diverged", "seconds", "lr"), 0.5)
         drift = [{"epoch": epoch, "cosine": 1.0, "distance": 0.0, "profile": profile} for epoch in (0, 2)]
-        return {**plain, "plan": Run(read_arm(arm), study.conditions[0], seed, None), "curve": [[0, 0.1], [1, 0.2]],
-                "corrupted": {}, "drift": drift, "kernels": []}  # fmt: skip
+        run = Run(read_arm(arm), study.conditions[0], seed, None)
+        return run, {**plain, "curve": [[0, 0.1], [1, 0.2]], "corrupted": {}, "drift": drift, "kernels": []}
 
     parts = [part("kaiming", 0, rising), part("kaiming", 1, falling), part("jet", 0, falling)]
-    rows = rows_of(parts, study, [float(v) for v in range(9, 0, -1)], 0.9)
+    rows = rows_of(parts, study, [float(v) for v in range(9, 0, -1)])
     assert [row["likeness"] for row in rows] == pytest.approx([-1, -1, 1])

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnnlab.studies.arms import read_arm
-from cnnlab.studies.parts import missing, read_parts, write_part
-from cnnlab.studies.plan import Condition, Group, Run
+from cnnlab.studies.plan import Condition, Group, Run, missing, read_parts, write_part
 
 ARM, HERE = read_arm("kaiming"), Condition(40, 2)
 
@@ -28,8 +27,8 @@ def test_a_part_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_part(tmp_path / "runs_0_000.json", [row(0, 0.1), row(1, 0.3)])
     assert missing([asked], tmp_path) == []
     assert read_parts([asked], tmp_path) == [
-        {**row(0, 0.1), "plan": asked.runs[0]},
-        {**row(1, 0.3), "plan": asked.runs[1]},
+        (asked.runs[0], row(0, 0.1)),
+        (asked.runs[1], row(1, 0.3)),
     ]
 
 

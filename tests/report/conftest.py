@@ -21,10 +21,10 @@ from cnnlab.studies.words import verdict
 ARMS = (
     Arm("kaiming", "Kaiming normal, trainable: what PyTorch users do", "kaiming", "reference"),
     Arm("derivatives", "Sobel dy and dx, Laplacian; trainable", "derivatives", "bank"),
-    Arm("derivatives, permuted", "the same, pixels permuted alike in all kernels", "derivatives", "permuted"),
-    Arm("derivatives, shuffled", "the same, pixels shuffled in each kernel", "derivatives", "shuffled"),
+    Arm("derivatives, permuted", "the same, pixels permuted alike in all kernels", "derivatives", "permuted", "dashed"),
+    Arm("derivatives, shuffled", "the same, pixels shuffled in each kernel", "derivatives", "shuffled", "dotted"),
     Arm("jet", "all nine 3x3 cosines (DCT), orthonormal", "jet", "bank"),
-    Arm("jet, permuted", "the same, pixels permuted alike in all kernels", "jet", "permuted"),
+    Arm("jet, permuted", "the same, pixels permuted alike in all kernels", "jet", "permuted", "dashed"),
     Arm("gabor", "Gabor, two scales, four orientations", "gabor", "bank"),
     Arm("pca", "principal components of training patches", "pca", "bank"),
     Arm("orthonormal", "random, orthonormal rows", "orthonormal", "random"),

@@ -10,18 +10,23 @@ from typing import Any
 
 import pytest
 
-from cnnlab._choices import UsageError
+from cnnlab import UsageError
 from cnnlab.report import section
 from cnnlab.report.reported import ReportedRun, write_report
-from cnnlab.report.section import Section, register, registered
+from cnnlab.report.section import report_section, report_sections
 
-SECTION = '''
-from cnnlab._choices import UsageError
-from cnnlab.report.section import ReportedRun, Section, Shown, register
+SECTION = """
+from cnnlab import UsageError, report_section
 
 
-def energy(run: ReportedRun, largest: int) -> Shown | str | None:
-    """What the first layer's kernels hold, epoch by epoch."""
+@report_section(
+    "Energy & more",
+    55,
+    '<p class="mine">{{ shown.title }}: {{ shown.energies|join(", ") }}</p>',
+    'page.section("energy", (root, drawn) => root.append(drawn.energies.length + " bars"));',
+    drawn=("energies",),
+)
+def energy(run, largest):
     if "secret" in run.name:
         return None
     if "broken" in run.name:
@@ -30,20 +35,15 @@ def energy(run: ReportedRun, largest: int) -> Shown | str | None:
         return run.reason("snapshots")
     energies = [float(kernels.square().sum()) for kernels in run.snapshots.values()]
     return {"title": "<b>squares</b> of " + run.name, "energies": energies}
+"""
+BESIDE = """
+from cnnlab import report_section
 
 
-register(
-    Section(
-        key="energy",
-        title="Energy & more",
-        place=55,
-        collect=energy,
-        template='<p class="mine">{{ shown.title }}: {{ shown.energies|join(", ") }}</p>',
-        script='page.section("energy", (root, drawn) => root.append(drawn.energies.length + " bars"));',
-        drawn=("energies",),
-    )
-)
-'''
+@report_section("Beside", 15)
+def beside(run, largest):
+    return {"name": run.name}
+"""
 
 
 @pytest.fixture
@@ -73,7 +73,14 @@ def test_the_section_is_on_the_page_at_its_place_with_its_script_and_escaped(
     text = page(tmp_path, run("a"))
     assert '<p class="mine">&lt;b&gt;squares&lt;/b&gt; of a: 9.0, 36.0</p>' in text
     assert '<a href="#energy">Energy &amp; more</a>' in text
-    assert re.findall(r'<section id="(\w+)">', text) == ["run", "curves", "predictions", "kernels", "energy", "fields"]
+    assert re.findall(r'<section id="(\w+)">', text) == [
+        "facts",
+        "curves",
+        "predictions",
+        "kernels",
+        "energy",
+        "fields",
+    ]
     assert 'page.section("energy"' in text
     block = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1]
     assert json.loads(block)["sections"]["energy"] == [{"energies": [9.0, 36.0]}]
@@ -96,11 +103,26 @@ def test_the_script_of_the_section_runs_in_a_browser(energy: ModuleType, tmp_pat
     assert browser.find_element("css selector", "#energy .energy").text.endswith("2 bars")
 
 
-def test_a_key_can_be_taken_once(energy: ModuleType) -> None:
-    assert "energy" in [one.key for one in registered()]
-    with pytest.raises(UsageError, match="'energy'"):
-        register(Section("energy", "Another", 5, lambda run, largest: None, ""))
+def test_template_and_script_may_lie_beside_the_file(
+    energy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_other_section.py").write_text(BESIDE)
+    (tmp_path / "my_other_section.html.j2").write_text("<em>{{ shown.name }}</em>")
+    (tmp_path / "my_other_section.js").write_text("const lies = 'beside';")
+    monkeypatch.delitem(sys.modules, "my_other_section", raising=False)
+    importlib.import_module("my_other_section")
+    text = page(tmp_path, run("a"))
+    assert "<em>a</em>" in text
+    assert "const lies = 'beside';" in text
+    assert text.index('id="facts"') < text.index('id="beside"') < text.index('id="curves"')
+
+
+def test_a_name_that_another_module_has_taken_is_refused(energy: ModuleType) -> None:
+    def kernels(run: ReportedRun, largest: int) -> None: ...
+
+    with pytest.raises(UsageError, match="'kernels'"):
+        report_section("Another", 5, "")(kernels)
 
 
 def test_without_the_import_there_is_no_such_section() -> None:
-    assert "energy" not in [one.key for one in registered()]
+    assert "energy" not in [one.key for one in report_sections()]

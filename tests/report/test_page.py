@@ -5,15 +5,16 @@ import math
 import re
 
 import pytest
+import torch
 
 from cnnlab.report.page import diverging_colours, finite
 from cnnlab.report.reported import ReportedRun, collect, render
 from cnnlab.report.sections.predictions import common, table
 
 EVIL = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "{{ 7 * 7 }}", "a & b")
-CONFUSION = ((0, 0, 3), (0, 1, 1), (1, 1, 4), (3, 2, 2))
+CONFUSION = torch.tensor([[3, 1, 0, 0], [0, 4, 0, 0], [0, 0, 0, 0], [0, 0, 2, 0]])
 PREDICTIONS = {
-    "split": "test", "images": 10, "accuracy": 0.7, "names": EVIL, "confusion": CONFUSION, "rows": table(CONFUSION, 4),
+    "split": "test", "images": 10, "accuracy": 0.7, "names": EVIL, "confusion": [(0, 0, 3)], "rows": table(CONFUSION),
     "common": common(CONFUSION, EVIL),
     "errors": [
         {"picture": "data:,", "true": EVIL[0], "predicted": EVIL[1], "confidence": 0.9, "probability": 0.0}
@@ -87,7 +88,7 @@ def test_several_runs_stand_in_columns_in_the_order_given() -> None:
 
 
 def test_the_confusion_table_has_fractions_of_the_rows_and_the_commonest_first() -> None:
-    rows = table(CONFUSION, 4)
+    rows = table(CONFUSION)
     assert rows[0][:2] == [(3, 0.75), (1, 0.25)]
     assert rows[2] == [(0, 0.0)] * 4
     confused = [(one["true"], one["predicted"], one["images"]) for one in common(CONFUSION, EVIL)]
@@ -96,7 +97,7 @@ def test_the_confusion_table_has_fractions_of_the_rows_and_the_commonest_first()
 
 def test_more_classes_than_fit_are_a_picture_but_keep_the_list() -> None:
     names = [f"class {number}" for number in range(50)]
-    many = {**PREDICTIONS, "names": names, "rows": None, "common": common(((0, 49, 2),), names)}
+    many = {**PREDICTIONS, "names": names, "rows": None, "common": common(torch.eye(50).roll(-1, 1), names)}
     text = page_of(a_run(), predictions=many)
     assert '<canvas class="matrix"' in text
     assert "<td>class 49</td>" in text

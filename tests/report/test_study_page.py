@@ -126,9 +126,9 @@ POINTS = [(0, 1.0, 0.5, 1.5), (9, 2.0, 1.5, 2.5), (99, 3.0, 2.5, 3.5)]
 
 
 def test_a_bank_and_its_controls_share_a_colour_and_differ_in_their_line() -> None:
-    kinds = ("bank", "permuted", "shuffled")
-    arms = [Arm("plain", "", "plain", "reference"), *(Arm(kind, "", "sobel", kind) for kind in kinds)]
-    assert list(styles(arms).values()) == [(0, ""), (1, ""), (1, "dashed"), (1, "dotted")]
+    lines = {"bank": "", "permuted": "dashed", "shuffled": "dotted", "mine": "dashdot"}
+    arms = [Arm("plain", "", "plain", "reference"), *(Arm(kind, "", "sobel", kind, lines[kind]) for kind in lines)]
+    assert list(styles(arms).values()) == [(0, ""), (1, ""), (1, "dashed"), (1, "dotted"), (1, "dashdot")]
 
 
 def test_the_table_keeps_the_numbers_to_sort_by_and_shows_them_rounded() -> None:
@@ -146,7 +146,6 @@ def test_the_table_keeps_the_numbers_to_sort_by_and_shows_them_rounded() -> None
         ({"forests": [Forest("a", "", 1.0, "higher", "", [compared(0, 1, condition="9")])]}, r"conditions \['9'\]"),
         ({"curves": [Chart("a", "x", "y", lines_of({"gabor": POINTS}))]}, r"unknown arms \['gabor'\]"),
         ({"reference": "zero"}, r"unknown arms \['zero'\]; the study has arm 0,"),
-        ({"arms": (Arm("plain", "", "plain", "nice"),)}, r"unknown kinds of arms \['nice'\]; the study has bank,"),
         (
             {"forests": [Forest("a", "", 1.0, "higher", "", [compared(0, 1)] * 2)]},
             "sobel against plain, 100 images, twice",

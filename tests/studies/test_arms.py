@@ -6,8 +6,8 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from cnnlab.studies.arms import STARTS, Arm, read_arm
-from cnnlab.studies.starts import NORM, start_filters
+from cnnlab.studies.arms import NORM, Arm, read_arm, start_filters
+from cnnlab.studies.starts import STARTS
 
 GREY = torch.ones(1, 1, dtype=torch.float64)
 OPPONENT = torch.tensor([[0.299, 0.587, 0.114], [2**-0.5, -(2**-0.5), 0], [6**-0.5, 6**-0.5, -2 * 6**-0.5]])
@@ -34,7 +34,7 @@ def test_every_filter_of_every_start_has_norm_root_two(start: str, shape: tuple)
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_matched_in_response_all_filters_answer_real_patches_alike(start: str) -> None:
+def test_matched_in_response_all_filters_respond_to_patches_alike(start: str) -> None:
     response = torch.einsum("ochw,nchw->no", filters(start, match="response"), patches().double())
     wanted = (2 * patches().double().flatten(1).T.cov().trace() / 9).sqrt()
     torch.testing.assert_close(response.std(0), wanted.expand(9), rtol=1e-9, atol=0)
@@ -175,12 +175,12 @@ def test_mixed_random_filters_see_one_row_of_the_channel_mix_each_as_those_of_a_
         torch.testing.assert_close(filters(name), filters(name.removesuffix("_mixed")))  # grey images have one row
 
 
-def test_orthonormal_mixed_filters_are_a_jet_turned_at_random() -> None:
+def test_orthonormal_mixed_filters_are_a_jet_rotated_at_random() -> None:
     """On each row as many orthonormal filters, which span what the jet spans: between them is a rotation."""
-    jet, turned = (
+    jet, rotated = (
         filters(name, (27, 3, 3, 3)).flatten(1).unflatten(0, (3, 9)) for name in ("jet", "orthonormal_mixed")
     )
-    torch.testing.assert_close(turned @ turned.mT, 2 * torch.eye(9).double().expand(3, 9, 9))
-    between = jet @ turned.mT / 2
+    torch.testing.assert_close(rotated @ rotated.mT, 2 * torch.eye(9).double().expand(3, 9, 9))
+    between = jet @ rotated.mT / 2
     torch.testing.assert_close(between @ between.mT, torch.eye(9).double().expand(3, 9, 9))
-    assert not torch.allclose(jet, turned)
+    assert not torch.allclose(jet, rotated)

@@ -11,25 +11,23 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from cnnlab._choices import UsageError
-from cnnlab._trust import taken, trusted_factory
-from cnnlab.cli.targets import read as read_class
+from cnnlab._trust import made_by
+from cnnlab.cli.classes import read as read_class
 from cnnlab.cli.values import fits
-from cnnlab.data.contract import Data, Facts, class_data
+from cnnlab.data.contract import Data, Facts
 from cnnlab.data.images.sources import source_of
 from cnnlab.filters import FilterBank, bank
 from cnnlab.filters.expression import needs_patches, patch_size
-from cnnlab.nn.contract import LabNetwork, validate_network
-from cnnlab.runs.matching import check_kind
 from cnnlab.training.recipe import Recipe, try_out
 from cnnlab.training.tasks.network import MakeOptimizer, MakeSchedule
 
 PATCHES = 20_000  # windows of training images behind a bank that is learned from them
 PATCH_SIZE = 3  # side of such a window, pixels, where the bank names no size
-KINDS = {
+KINDS: dict[str, type] = {
     "data": LightningDataModule,
     "model": nn.Module,
     "optimizer": torch.optim.Optimizer,
@@ -63,11 +61,11 @@ def read(group: str, config: DictConfig) -> tuple[type, dict[str, Any]]:
 
 def build_data(config: DictConfig, trust: Collection[str] = ()) -> Data:
     """The data, with the training images read."""
-    objects: dict[str, object] = {}
-    if config.get("factory") is not None:
-        config = config.copy()
-        objects["source"] = source_of(str(config.pop("factory")), trust)
-    data: Data = build("data", config, **objects)
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    factory = values.pop("factory", None)
+    source = {} if factory is None else {"source": source_of(str(factory), trust)}
+    data: Data = build("data", OmegaConf.create(values), **source)
     data.prepare_data()
     data.setup("fit")
     return data
@@ -82,6 +80,31 @@ def build_bank(expression: str | None, data: Facts, seed: int) -> FilterBank | N
     return bank(expression, patches=data.patches(patch_size(expression) or PATCH_SIZE, PATCHES, seed))
 
 
+class Assembled(typing.TypedDict):
+    """What `train` is called with."""
+
+    network: nn.Module
+    data: Data
+    recipe: Recipe
+    factory: str
+    arguments: dict[str, object] | None
+
+
+def assemble(config: DictConfig, folder: Path) -> Assembled:
+    """The objects of a training in `folder`."""
+    trust = trusted(config)
+    data = build_data(config.data, trust)
+    network, factory, arguments = build_network(config.model, data, config.seed, trust)
+    recipe = build_recipe(config, folder)
+    return {"network": network, "data": data, "recipe": recipe, "factory": factory, "arguments": arguments}
+
+
+def trusted(config: DictConfig) -> tuple[str, ...]:
+    """The packages of one's own that the command line trusts."""
+    given = config.get("trust") or ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 class Built(typing.NamedTuple):
     """A network, and how a module of one's own is found again: "package:function" and its arguments."""
 
@@ -91,26 +114,27 @@ class Built(typing.NamedTuple):
 
 
 def build_network(config: DictConfig, data: Facts, seed: int, trust: Collection[str] = ()) -> Built:
-    """The network for the data's channels and classes, tried on images of their size."""
+    """The network for the data's channels and classes. A factory of one's own is offered both, and takes those that it
+    has parameters for."""
     torch.manual_seed(seed)
-    built = _own(config, data, trust) if config.get("factory") is not None else Built(_ours(config, data, seed))
-    classes = class_data(data).num_classes if _classifies(built.network, data) else None
-    validate_network(built.network, data.in_channels, data.image_size, classes)
-    return built
-
-
-def _classifies(network: nn.Module, data: Facts) -> bool:
-    """The package's networks say so; any other does what the data ask for."""
-    return "num_classes" in network.arguments if isinstance(network, LabNetwork) else data.kind != "boundaries"
+    if config.get("factory") is None:
+        return Built(_ours(config, data, seed))
+    offered = {"in_channels": data.in_channels, "num_classes": len(data.class_names)}
+    made, arguments = made_by(str(config.factory), trust, offered, dict(config.get("arguments") or {}))
+    if not isinstance(made, nn.Module):
+        raise UsageError(f"model.factory={config.factory} makes {type(made).__name__}, no torch.nn.Module")
+    return Built(made, str(config.factory), arguments)
 
 
 def _ours(config: DictConfig, data: Facts, seed: int) -> nn.Module:
     located, values = read("model", config)
     parameters = inspect.signature(located).parameters
-    check_kind("num_classes" in parameters, data, located.__name__)
     sizes: dict[str, object] = {"in_channels": data.in_channels}
     if "num_classes" in parameters:
-        sizes["num_classes"] = class_data(data).num_classes
+        if not data.class_names:
+            wrong = f"{located.__name__} is a classifier, and {data.name} has boundaries"
+            raise UsageError(f"model: {wrong}; take model=edge_net")
+        sizes["num_classes"] = len(data.class_names)
     if "bank" in parameters:
         sizes["bank"] = _checked_bank(located, values.pop("bank", None), data, seed)
     if "image_size" in parameters:
@@ -127,22 +151,6 @@ def _checked_bank(located: type, expression: str | None, data: Facts, seed: int)
     if kernels is not None and "image_size" in inspect.signature(located).parameters:
         check_kernel_size(kernels, data.image_size)
     return kernels
-
-
-def _own(config: DictConfig, data: Facts, trust: Collection[str]) -> Built:
-    """A module of one's own. Its factory is offered the channels and classes, and takes those that it has names for."""
-    factory = trusted_factory(str(config.factory), trust)
-    offered: dict[str, object] = {"in_channels": data.in_channels}
-    if data.kind != "boundaries":
-        offered["num_classes"] = class_data(data).num_classes
-    arguments = {**taken(factory, offered), **dict(config.get("arguments") or {})}
-    try:
-        network = factory(**arguments)
-    except TypeError as error:
-        raise UsageError(f"model.factory={config.factory}: {error}; give model.arguments={{NAME: VALUE}}") from error
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"model.factory={config.factory} makes {type(network).__name__}, no torch.nn.Module")
-    return Built(network, str(config.factory), arguments)
 
 
 def check_kernel_size(bank: FilterBank, image_size: tuple[int, int]) -> None:

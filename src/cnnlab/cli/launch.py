@@ -65,7 +65,7 @@ def _dispatch(program: str, arguments: list[str], folders: Folders) -> int:
         return 0
     resumed = [text.partition("=")[2] for text in arguments if text.startswith("resume=")]
     if resumed and resumed[-1] not in ("", "null"):
-        from cnnlab.cli.jobs.resume import resume, several
+        from cnnlab.cli.resume import resume, several
 
         others = [text for text in arguments if not text.startswith("resume=")]
         invocation = several(resumed[-1], others)
@@ -103,7 +103,7 @@ def _run(program: str, config: DictConfig) -> int | Exception:
     try:
         check_trust(config, hydra_config.overrides.task)
         check(config, program)
-        _check_recipe(hydra_config.overrides.task)
+        _check_recipe(hydra_config)
         if hydra_config.mode == RunMode.MULTIRUN:
             return _run_in_sweep(program, config, folder)
         if is_first_process():
@@ -130,7 +130,7 @@ def _run_job(program: str, config: DictConfig, folder: Path) -> int:
 
 def _run_in_sweep(program: str, config: DictConfig, folder: Path) -> int:
     """A training has a process of its own and goes on where it stopped; other jobs are short and start anew."""
-    from cnnlab.cli.jobs.apart import run_apart
+    from cnnlab.cli.jobs import run_apart
 
     if program == "train":
         status, message = run_apart(config, folder)
@@ -143,9 +143,9 @@ def _run_in_sweep(program: str, config: DictConfig, folder: Path) -> int:
     return _run_job(program, config, folder)
 
 
-def _check_recipe(task_overrides: Sequence[str]) -> None:
+def _check_recipe(hydra_config: DictConfig) -> None:
     """Raises UsageError for a recipe that isn't there: most data have none, so Hydra lets it pass."""
-    names = [text.partition("=")[2] for text in task_overrides if text.startswith("recipe=")]
+    names = [text.partition("=")[2] for text in hydra_config.overrides.task if text.startswith("recipe=")]
     loader = GlobalHydra.instance().config_loader()
     options = loader.get_group_options("recipe") if names else []
     for name in names:

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from cnnlab._files import held
 from cnnlab.cli.hydra_internals import sweep_jobs
-from cnnlab.cli.jobs.invocation import read_invocation, write_invocation
-from cnnlab.cli.jobs.progress import SweepProgress
+from cnnlab.cli.invocation import read_invocation, write_invocation
+from cnnlab.cli.sweep_progress import SweepProgress
 from cnnlab.runs.record import read_summary
 
 METRICS = {  # column: name in the summary
@@ -41,7 +41,7 @@ class SweepTable(Callback):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(held(folder))
-            write_invocation(folder, jobs, section=config.hydra)
+            write_invocation(folder, config.hydra, jobs)
         except (OSError, ValueError) as error:
             print(f"cnnlab: {error}", file=sys.stderr)
             raise SystemExit(2) from None
@@ -74,8 +74,7 @@ def sweep_rows(folder: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for job, options in zip(jobs, values, strict=True):
         summary = read_summary(folder / job["folder"])
-        metrics = summary.get("metrics")
-        metrics = metrics if isinstance(metrics, dict) else {}
+        metrics = summary.get("metrics", {})
         rows.append(
             {"job": job["job"], "run": job["folder"]}
             | {name: options.get(name) for name in varied}

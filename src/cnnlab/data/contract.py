@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 
-Kind = Literal["classes", "boundaries", "any"]  # any: a stand-in, where a network is looked at without data
+Kind = Literal["classes", "boundaries"]
 
 
 class Batches(Sized, Protocol):
@@ -22,9 +22,12 @@ class Facts(Protocol):
     """What a network is built for."""
 
     @property
-    def kind(self) -> Kind: ...  # what the targets are
-    @property
     def name(self) -> str | None: ...
+    @property
+    def class_names(self) -> Sequence[str]:
+        """In the order of the labels; empty for boundaries."""
+        ...
+
     @property
     def in_channels(self) -> int: ...
     @property
@@ -36,6 +39,8 @@ class Facts(Protocol):
 
 class Data(Facts, Protocol):
     """Images with targets, ready in batches. Facts are there after `setup("fit")`."""
+
+    kind: Kind  # what the targets are
 
     @property
     def mean(self) -> Sequence[float]: ...
@@ -64,8 +69,6 @@ class ClassData(Data, Protocol):
     """Images with one label each."""
 
     @property
-    def class_names(self) -> Sequence[str]: ...
-    @property
     def num_classes(self) -> int: ...
     def test_dataloader(self) -> Batches: ...
 
@@ -82,7 +85,7 @@ class BoundaryPhotographs(Data, Protocol):
         ...
 
 
-def class_data(data: Facts) -> ClassData:
+def class_data(data: Data) -> ClassData:
     """The same, known to have classes."""
     assert data.kind != "boundaries"
     return cast(ClassData, data)

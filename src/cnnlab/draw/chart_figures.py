@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from cnnlab._colour import LINES
 from cnnlab.draw.charts import Chart, finite, x_ticks, y_range, y_ticks
 
-STYLES = {"": "-", "dashed": "--", "dotted": ":"}
+STYLES = {"": "-", "dashed": "--", "dotted": ":", "dashdot": "-."}
 _NAMED = 2.3  # inches of a name in the legend, with its line
 
 

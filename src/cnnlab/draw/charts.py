@@ -9,7 +9,7 @@ Point = tuple[float, float, float, float]  # x, value, low, high; the last two a
 
 @dataclass(frozen=True)
 class Line:
-    """`number`: its place among the lines of a page. `colour` counts from 0. `broken`: "", "dashed" or "dotted"."""
+    """`number`: its place among all lines. `colour` counts from 0. `broken`: "", dashed, dotted or dashdot."""
 
     name: str
     points: Sequence[Point]

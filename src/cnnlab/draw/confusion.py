@@ -6,10 +6,15 @@ from torch import Tensor
 NUMBERED = 20  # more classes than this have no room for numbers
 
 
+def fractions(confusion_KK: Tensor) -> Tensor:
+    """(K, K) float64 on the CPU: of the images of the true class; rows without an image are 0."""
+    counts = confusion_KK.cpu().double()
+    return counts / counts.sum(1, keepdim=True).clamp_min(1)
+
+
 def confusion_matrix(confusion_KK: Tensor, names: list[str]) -> Figure:
     """Rows: the true class; columns: the prediction; colour: the fraction of the row; number: images."""
-    counts = confusion_KK.cpu().double()
-    fraction = counts / counts.sum(1, keepdim=True).clamp_min(1)
+    fraction = fractions(confusion_KK)
     side = min(12.0, 2.2 + 0.42 * len(names))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axis = figure.subplots()
@@ -23,8 +28,7 @@ def confusion_matrix(confusion_KK: Tensor, names: list[str]) -> Figure:
     if len(names) <= NUMBERED:
         for row in range(len(names)):
             for column in range(len(names)):
-                if counts[row, column]:
+                if count := int(confusion_KK[row, column]):
                     colour = "white" if fraction[row, column] > 0.5 else "black"
-                    number = f"{int(counts[row, column])}"
-                    axis.text(column, row, number, ha="center", va="center", color=colour, fontsize=7)
+                    axis.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=7)
     return figure

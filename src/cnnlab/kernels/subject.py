@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
-from cnnlab.data.contract import Data, Kind
+from cnnlab.data.contract import Data
 from cnnlab.data.photographs.windows import fitted, photograph, photographs_below, windows
+from cnnlab.nn.contract import try_out
 from cnnlab.runs.run import Run
 
 
@@ -42,7 +43,6 @@ class Example:
     photo_CHW: Tensor  # whose windows banks are learned from
     num_classes: int
     name: str = "no data"
-    kind: Kind = "any"
 
     @property
     def in_channels(self) -> int:
@@ -92,7 +92,8 @@ def example(
 
 
 def subject_of_network(network: nn.Module, example: Example, name: str = "", trained: bool = False) -> Subject:
-    """Any network, on images of an example, normalised to about -2 to 2."""
+    """Any network, on images of an example, normalised to -2 to 2. UsageError if it takes no such images."""
+    try_out(network, example.in_channels, example.image_size)
     mean_C11 = torch.full((example.in_channels, 1, 1), 0.5)
     name = name or type(network).__name__
     return Subject(network.eval(), trained, name, example.images_NCHW, mean_C11, mean_C11 / 2, example.class_names)

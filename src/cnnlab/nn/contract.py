@@ -77,22 +77,25 @@ def hooks_of(module: nn.Module) -> Hooks:
 
 
 @torch.no_grad()
-def validate_network(
-    module: nn.Module, in_channels: int, image_size: tuple[int, int], num_classes: int | None = None
-) -> None:
-    """Raises UsageError unless the module maps images (B, C, H, W) to logits (B, K); to (B, 1, H, W) without classes.
-
-    It is tried on two black images, in evaluation mode, and left in training mode.
-    """
+def try_out(module: nn.Module, in_channels: int, image_size: tuple[int, int]) -> object:
+    """What the module gives for two black images, in evaluation mode; left in training mode. UsageError if it can't."""
     height, width = image_size
     module.eval()
     device = next(iter(module.parameters()), torch.empty(0)).device
     try:
-        logits = module(torch.zeros(2, in_channels, height, width, device=device))
+        return module(torch.zeros(2, in_channels, height, width, device=device))
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise UsageError(f"model: images of {height}x{width}: {error}") from error
     finally:
         module.train()
+
+
+def validate_network(
+    module: nn.Module, in_channels: int, image_size: tuple[int, int], num_classes: int | None = None
+) -> None:
+    """Raises UsageError unless the module maps images (B, C, H, W) to logits (B, K), or (B, 1, H, W)."""
+    height, width = image_size
+    logits = try_out(module, in_channels, image_size)
     name = type(module).__name__
     if not isinstance(logits, Tensor):
         raise UsageError(f"model: {name} gives {type(logits).__name__}; a network gives a tensor of logits")

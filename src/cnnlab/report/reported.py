@@ -9,8 +9,8 @@ from cnnlab._choices import UsageError
 from cnnlab._files import write_text
 from cnnlab.report import sections
 from cnnlab.report.page import assemble, diverging_colours, filled, finite
-from cnnlab.report.section import ReportedRun, Section, Shown, registered, text_of
-from cnnlab.report.sections.facts import facts, headline
+from cnnlab.report.section import ReportedRun, Section, Shown, report_sections
+from cnnlab.report.sections.facts import headline, status
 
 __all__ = ["LARGEST", "MOST_RUNS", "ReportedRun", "write_report"]
 LARGEST = 3_000_000  # characters of pictures in a section, shared by the runs
@@ -36,7 +36,7 @@ def write_report(runs: Sequence[ReportedRun], out: Path) -> Path:
 
 def collect(runs: Sequence[ReportedRun], largest: int) -> Collected:
     """What each section shows of each run, a sentence, or None."""
-    return {section.key: [_collected(section, run, largest) for run in runs] for section in registered()}
+    return {section.key: [_collected(section, run, largest) for run in runs] for section in report_sections()}
 
 
 def _collected(section: Section, run: ReportedRun, largest: int) -> Shown | str | None:
@@ -48,16 +48,16 @@ def _collected(section: Section, run: ReportedRun, largest: int) -> Shown | str 
 
 def render(runs: Sequence[ReportedRun], collected: Collected) -> str:
     """The page. Several runs stand side by side, their curves in one picture."""
-    shown = [section for section in registered() if any(part is not None for part in collected[section.key])]
+    shown = [section for section in report_sections() if any(part is not None for part in collected[section.key])]
     predicted = collected["predictions"][0]
     return assemble(
         "report.html.j2",
         scripts=("tables.js", "report.js"),
         styles=("report.css",),
-        more=[text_of(section.script) for section in shown if section.script],
+        more=[section.script for section in shown],
         runs=runs,
         headline=headline(runs[0].summary, predicted if isinstance(predicted, Mapping) else {}),
-        status=facts(runs[0])["status"],
+        status=status(runs[0].summary),
         sections=[(section, _parts(section, runs, collected[section.key])) for section in shown],
         data=finite({"colours": diverging_colours(), "sections": {s.key: _drawn(s, collected[s.key]) for s in shown}}),
     )
@@ -65,17 +65,17 @@ def render(runs: Sequence[ReportedRun], collected: Collected) -> str:
 
 def _parts(section: Section, runs: Sequence[ReportedRun], collected: Sequence[Shown | str | None]) -> list[Shown]:
     """In order: `run` (its number, or None of all together), `sentence` and `body`, of which one is there."""
-    template, many = text_of(section.template), len(runs) > 1
+    many = len(runs) > 1
     parts: list[Shown] = []
     for number, part in enumerate(collected):
         if isinstance(part, str):
             parts.append({"run": number, "sentence": part})
         elif part is not None and section.together is None:
-            body = filled(template, run=runs[number], number=number, many=many, shown=part)
+            body = filled(section.template, run=runs[number], number=number, many=many, shown=part)
             parts.append({"run": number, "body": body})
     there = [part if isinstance(part, Mapping) else {} for part in collected]
     if section.together is not None and any(there):
-        body = filled(template, runs=runs, many=many, shown=section.together(runs, there))
+        body = filled(section.template, runs=runs, many=many, shown=section.together(runs, there))
         parts.append({"run": None, "body": body})
     return parts
 

@@ -1,5 +1,6 @@
 """What a section of the page is, and what it gets of a run. Sections are registered where they are defined."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from cnnlab.data.contract import Data
 from cnnlab.nn.predictions import Predictions
 
 Shown: TypeAlias = Mapping[str, object]
+Collect: TypeAlias = Callable[["ReportedRun", int], Shown | str | None]
+Together: TypeAlias = Callable[[Sequence["ReportedRun"], Sequence[Shown]], Shown]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,44 +39,73 @@ class ReportedRun:
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the page.
-
-    key: its anchor, and the class of the element around each run's part. place: sections stand in this order.
-    collect(run, largest): what the template shows of a run; or a sentence that stands in its place; or None where the
-        section is not about such a run. A UsageError becomes a sentence too. Pictures and numbers for the script should
-        take at most `largest` characters.
-    template: Jinja, as text or as a file, escaped as all values are. It shows one run and sees `run` (ReportedRun),
-        `number` (of the run, from 0), `many` (whether the page has several) and `shown`, what was collected.
-    together(runs, shown): for sections that show all runs in one table or picture, once. What it makes of all that was
-        collected, {} of a run without the section, is then `shown`, and the template sees `runs` in place of `run`.
-    script: JavaScript, as text or as a file. `page.section(key, (root, drawn) => ...)` is called for each run's part.
-    drawn: the entries of what was collected that the script gets.
-    """
+    """See `report_section`. `key` is its anchor, and the class of the element around each run's part."""
 
     key: str
     title: str
     place: int
-    collect: Callable[[ReportedRun, int], Shown | str | None]
-    template: str | Path
-    together: Callable[[Sequence[ReportedRun], Sequence[Shown]], Shown] | None = None
-    script: str | Path = ""
-    drawn: tuple[str, ...] = ()
+    collect: Collect
+    template: str
+    script: str
+    together: Together | None
+    drawn: Sequence[str]
 
 
 _SECTIONS: dict[str, Section] = {}
 
 
-def register(section: Section) -> None:
-    """From now on it is on every page. Raises UsageError for a key that another section has."""
-    if _SECTIONS.setdefault(section.key, section) != section:
-        raise UsageError(f"the report has a section {section.key!r} already")
+def report_section(
+    title: str,
+    place: int,
+    template: str | None = None,
+    script: str | None = None,
+    *,
+    together: Together | None = None,
+    drawn: Sequence[str] = (),
+) -> Callable[[Collect], Collect]:
+    """Decorator: makes a function a section of the report, called by the function's name, from now on.
+
+    The function takes a `ReportedRun` and a number, and returns what the template shows of the run; or a sentence that
+    stands in its place; or None where the section is not about such a run. A UsageError becomes a sentence too.
+    Pictures and numbers for the script should take at most as many characters as the number says.
+
+    Args:
+        title: The heading.
+        place: Sections stand in this order; the package's own are at 10, 20 ... 60.
+        template: Jinja, every value is escaped. It shows one run, and sees `run`, `number` (of the run, from 0), `many`
+            (whether the page has several) and `shown`, what the function returned. By default the file beside the
+            function's, with the ending .html.j2.
+        script: JavaScript, which may call `page.section(name, (root, drawn) => ...)` to be called with each run's part
+            of the page. By default the file beside the function's, with the ending .js, where there is one.
+        together: For a section that shows all runs in one table or picture: gets the runs and what was collected of
+            each, {} where there is nothing; what it returns is `shown`, and the template sees `runs`.
+        drawn: The entries of what was collected that the script gets.
+
+    Returns:
+        The decorator, which leaves the function as it is.
+
+    Raises:
+        UsageError: By the decorator: a name that another module has taken.
+
+    >>> from cnnlab import report_section
+    >>> @report_section("Weights", 55, "<p>{{ shown.count }} weights</p>")
+    ... def weights(run, largest):
+    ...     return {"count": sum(weight.numel() for weight in run.network.parameters())} if run.network else None
+    """
+
+    def register(collect: Collect) -> Collect:
+        name, file = collect.__name__, Path(inspect.getfile(collect))
+        if name in _SECTIONS and _SECTIONS[name].collect.__module__ != collect.__module__:
+            raise UsageError(f"the report has a section {name!r} already; take another name")
+        beside = file.with_suffix(".js")
+        code = script if script is not None else beside.read_text(encoding="utf-8") if beside.is_file() else ""
+        text = file.with_suffix(".html.j2").read_text(encoding="utf-8") if template is None else template
+        _SECTIONS[name] = Section(name, title, place, collect, text, code, together, drawn)
+        return collect
+
+    return register
 
 
-def registered() -> list[Section]:
+def report_sections() -> list[Section]:
     """In the order of the page."""
     return sorted(_SECTIONS.values(), key=lambda section: section.place)
-
-
-def text_of(source: str | Path) -> str:
-    """A template or a script."""
-    return source.read_text(encoding="utf-8") if isinstance(source, Path) else source

@@ -1,56 +1,34 @@
-"""What a study compares: ways to start and to train a first layer, written as `start/control@mode`. No torch here.
+"""What a study compares: ways to start and to train a first layer, written as `start/control@mode`.
 
 jet                  the start, trainable
 jet/permuted         its control: the pixels of all kernels in one other order, drawn anew for every seed
 jet/shuffled         its control: the pixels of each kernel in an order of its own
 jet@frozen           never trained; jet@released:3 from epoch 3 on
 sobel + laplacian    any bank of cnnlab.filters is a start as well
+
+O filter, R row of the channel mix, K kernel, C channel, h, w kernel, N patch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from cnnlab._choices import UsageError
+import torch
+from torch import Tensor
+
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.filters.expression import check_expression
 from cnnlab.filters.families import families
+from cnnlab.studies.controls import CONTROLS
+from cnnlab.studies.starts import STARTS, Layer, Start, from_bank
 
-CONTROLS = {
-    "permuted": "its pixels in another order, one for the whole bank: norms, means, rank and inner products stay",
-    "shuffled": "its pixels in another order, one for each kernel: norms and means stay",
-}
 MODES = ("trainable", "frozen", "released")
-
-
-@dataclass(frozen=True)
-class Start:
-    """`structured`: it has a spatial order that a control can destroy. `patches`: it is learned from images."""
-
-    words: str
-    structured: bool
-    patches: bool = False
-
-
-STARTS = {
-    "kaiming": Start("Kaiming normal (He et al. 2015), what PyTorch users do", structured=False),
-    "zero_mean": Start("Kaiming normal, the mean of each kernel taken off", structured=False),
-    "orthonormal": Start("random orthonormal kernels", structured=False),
-    "orthonormal_zero_mean": Start("random orthonormal kernels, the mean of each taken off", structured=False),
-    "kaiming_mixed": Start(
-        "Kaiming normal, each kernel on one row of the channel mix (luminance or one opponent colour)", structured=False
-    ),
-    "orthonormal_mixed": Start(
-        "random orthonormal kernels on each row of the channel mix: a jet turned at random", structured=False
-    ),
-    "derivatives": Start("Sobel in four directions, second derivatives, two Laplacians", structured=True),
-    "differences": Start(
-        "[0 1 0], [-1 0 1] and [1 -2 1] along y times the same along x: no smoothing", structured=True
-    ),
-    "jet": Start("the complete finite-difference jet: cosines (DCT) of up to two half-waves a side", structured=True),
-    "gaussian": Start("Gaussian derivatives of orders 0 to 2 along y times the same along x", structured=True),
-    "gabor": Start("Gabor kernels, even and odd, in four directions, and a Gaussian", structured=True),
-    "pca": Start("principal components of training patches", structured=True, patches=True),
-    "whitening": Start("whitening filters of training patches (ZCA)", structured=True, patches=True),
+MATCHES = {
+    "norm": "every filter has norm sqrt 2, the random ones too",
+    "response": "every filter has the same standard deviation of its responses on training patches",
 }
+NORM = 2**0.5  # of every filter: the root mean square of Kaiming normal ones
+SILENT = 1e-9
+DRAWS, PIXELS = 1, 2  # streams of random numbers of one seed
 
 
 @dataclass(frozen=True)
@@ -64,20 +42,23 @@ class Arm:
     release_epoch: int = 1
 
     @property
-    def structured(self) -> bool:
-        return self.start not in STARTS or STARTS[self.start].structured
-
-    @property
-    def needs_patches(self) -> bool:
-        return self.start in STARTS and STARTS[self.start].patches
+    def row(self) -> Start:
+        """Its start in the table; a bank has a row of its own."""
+        if self.start in STARTS:
+            return STARTS[self.start]
+        return Start(f"the bank {self.start}", lambda layer: from_bank(self.start, layer))
 
     @property
     def words(self) -> str:
         """For people: start, control, mode."""
-        start = STARTS[self.start].words if self.start in STARTS else f"the bank {self.start}"
-        control = f"; {CONTROLS[self.control]}" if self.control else ""
-        mode = f"released after {self.release_epoch} epochs" if self.mode == "released" else self.mode
-        return f"{start}{control}; {mode}"
+        control = f"; {CONTROLS[self.control].words}" if self.control else ""
+        mode = f"frozen, unfrozen at epoch {self.release_epoch}" if self.mode == "released" else self.mode
+        return f"{self.row.words}{control}; {mode}"
+
+    @property
+    def line(self) -> str:
+        """How its curves are drawn; "" is a whole line."""
+        return CONTROLS[self.control].line if self.control else ""
 
     @property
     def family(self) -> str:
@@ -86,41 +67,100 @@ class Arm:
 
     @property
     def kind(self) -> str:
-        """`bank`, the kind of its control, or `random`."""
-        return self.control or ("bank" if self.structured else "random")
+        """`bank`, the name of its control, or `random`."""
+        return self.control or ("bank" if self.row.structured else "random")
+
+    @property
+    def modules(self) -> set[str]:
+        """Those outside of the package that define its start and its control."""
+        functions: list[Callable[..., Tensor]] = [self.row.make]
+        functions += [CONTROLS[self.control].destroy] if self.control else []
+        return {f.__module__ for f in functions if f.__module__.partition(".")[0] != "cnnlab"}
 
 
 def read_arm(text: str) -> Arm:
-    """ValueError, with what is valid and the nearest match, for what names no arm."""
+    """UsageError, with what is valid and the nearest match, for what names no arm."""
     if not isinstance(text, str) or not text.strip():
         raise UsageError(f"an arm is written as start/control@mode, such as jet/permuted@frozen; got {text!r}")
     rest, _, mode = text.strip().partition("@")
     start, _, control = (part.strip() for part in rest.partition("/"))
     mode, _, epoch = mode.partition(":")
-    _check_start(text, start)
-    if control:
-        _choose(text, "control", control, tuple(CONTROLS))
-        if start in STARTS and not STARTS[start].structured:
-            raise UsageError(f"arm {text!r}: {start} is random already, so it has no control")
-    _choose(text, "mode", mode or "trainable", MODES)
-    if (mode == "released") != bool(epoch) or (epoch and (not epoch.isdigit() or int(epoch) < 1)):
-        raise UsageError(f"arm {text!r}: an epoch goes with released, from 1 on, such as {start}@released:3")
+    try:
+        _check_start(start)
+        if control:
+            check_choice("control", control, CONTROLS)
+        check_choice("mode", mode or "trainable", MODES)
+        if control and start in STARTS and not STARTS[start].structured:
+            raise UsageError(f"{start} is random already, so it has no control")
+        if (mode == "released") != bool(epoch) or (epoch and (not epoch.isdigit() or int(epoch) < 1)):
+            raise UsageError(f"an epoch goes with released, from 1 on, such as {start}@released:3")
+    except UsageError as error:
+        raise UsageError(f"arm {text!r}: {error}") from None
     return Arm(text.strip(), start, control or None, mode or "trainable", int(epoch or 1))
 
 
-def _check_start(text: str, start: str) -> None:
+def _check_start(start: str) -> None:
     if start in STARTS:
         return
-    if start.isidentifier() and start not in families():
-        _choose(text, "start", start, tuple(dict.fromkeys((*STARTS, *families()))))
+    if start.isidentifier():
+        check_choice("start", start, dict.fromkeys((*STARTS, *families())))
+    check_expression(start)
+
+
+def start_filters(
+    arm: Arm, shape: tuple[int, int, int, int], seed: int, mix_RC: Tensor, patch_NChw: Tensor, match: str = "norm"
+) -> Tensor:
+    """(O, C, h, w) float64: what the first layer of `arm` starts from; what is random follows from the seed alone.
+
+    mix_RC: the rows by which a spatial kernel sees the channels; all kernels of row 0 come first. patch_NChw: training
+    patches. match: "norm" brings every filter to norm sqrt 2; "response" to the standard deviation that filters of
+    that norm without any order have on the patches, sqrt(2 tr(covariance) / D).
+    UsageError, naming the arm, for one that does not fit the shape, and for filters that cannot be scaled.
+    """
+    draw_OChw = torch.randn(shape, generator=_generator(seed, DRAWS), dtype=torch.float64)
+    layer = Layer(draw_OChw, mix_RC.double(), patch_NChw)
     try:
-        check_expression(start)
-    except ValueError as error:
-        raise UsageError(f"arm {text!r}: {error}") from None
+        filters = arm.row.make(layer)
+        if filters.ndim == 3:
+            return _matched(_on_each_row(filters, layer, arm.control, seed), patch_NChw, match)
+        if filters.shape != layer.shape:
+            raise UsageError(f"it gives {tuple(filters.shape)}; kernels (K, h, w), or filters {tuple(layer.shape)}")
+        return _matched(_controlled(filters, arm.control, seed), patch_NChw, match)
+    except UsageError as error:
+        raise UsageError(f"arm {arm.name!r}: {error}") from error
 
 
-def _choose(text: str, what: str, given: str, valid: tuple[str, ...]) -> None:
-    if given not in valid:
-        near = get_close_matches(given, valid, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UsageError(f"arm {text!r}: unknown {what} {given!r}{hint}; known: {', '.join(valid)}")
+def _generator(seed: int, stream: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed * 1_000_003 + stream)
+
+
+def _controlled(filter_OChw: Tensor, control: str | None, seed: int) -> Tensor:
+    if control is None:
+        return filter_OChw
+    return CONTROLS[control].destroy(filter_OChw, _generator(seed, PIXELS))
+
+
+def _on_each_row(kernel_Khw: Tensor, layer: Layer, control: str | None, seed: int) -> Tensor:
+    """The kernels on each row of the channel mix; what is missing to the filters of a row stays random."""
+    if len(kernel_Khw) > layer.per_row:
+        raise UsageError(
+            f"it has {len(kernel_Khw)} kernels, and the first layer has {layer.per_row} filters for each row"
+        )
+    spread_RKChw = torch.einsum("rc,khw->rkchw", layer.mix_RC, kernel_Khw)
+    controlled_RKChw = _controlled(spread_RKChw.flatten(0, 1), control, seed).unflatten(0, spread_RKChw.shape[:2])
+    start_RKChw = layer.draw_OChw.unflatten(0, (-1, layer.per_row)).clone()
+    start_RKChw[:, : len(kernel_Khw)] = controlled_RKChw
+    return start_RKChw.flatten(0, 1)
+
+
+def _matched(start_OChw: Tensor, patch_NChw: Tensor, match: str) -> Tensor:
+    flat_OD = start_OChw.flatten(1)
+    size_O, wanted = torch.linalg.vector_norm(flat_OD, dim=1), NORM
+    if match == "response":
+        covariance_DD = torch.cov(patch_NChw.double().flatten(1).T)
+        size_O = torch.einsum("od,de,oe->o", flat_OD, covariance_DD, flat_OD).clamp(min=0).sqrt()
+        wanted = float(2 * covariance_DD.trace() / len(covariance_DD)) ** 0.5
+    if (size_O <= SILENT * max(1.0, float(size_O.max()))).any():
+        silent = (size_O <= SILENT).nonzero().flatten().tolist()
+        raise UsageError(f"the filters {silent} have no response, so that they cannot be matched in {match}")
+    return start_OChw * (wanted / size_O)[:, None, None, None]

@@ -2,61 +2,75 @@
 
 import copy
 import math
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from torch import Tensor
 
-from cnnlab._choices import UsageError
-from cnnlab.cli.assemble import PATCHES, build, build_data, build_network
+from cnnlab._choices import check_choice
+from cnnlab.data.contract import Batches
 from cnnlab.data.corruptions.corruptions import corrupted_images, corruptions_for
 from cnnlab.data.images.images import TensorImages
 from cnnlab.data.images.module import ImageData
+from cnnlab.data.images.sources import source_of
 from cnnlab.data.images.splits import stratified_subset
 from cnnlab.filters.analysis.drift import drift
+from cnnlab.nn.contract import validate_network
 from cnnlab.nn.initialisation.channels import channel_mix
-from cnnlab.studies.parts import write_part
-from cnnlab.studies.plan import Group, Run
-from cnnlab.studies.starts import start_filters
+from cnnlab.nn.small_cnn import SmallCNN
+from cnnlab.studies.arms import start_filters
+from cnnlab.studies.plan import DataFacts, Drift, Group, Part, Run, SearchPart, write_part
+from cnnlab.studies.records import learning_rate, made, make_optimizer, make_schedule
+from cnnlab.studies.spec import StudyDesign
 from cnnlab.studies.statistics.profiles import energy_profile, patch_components
-from cnnlab.training.replicas.memory import give_back, replicas_that_fit
+from cnnlab.training.replicas.memory import replicas_that_fit
 from cnnlab.training.replicas.replicated import ReplicaResult, train_together
 
 SNAPSHOTS = 8  # epochs at which the kernels are measured, beside the start
-TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark")
+PATCHES = 20_000  # windows of training images behind components and what is learned from them
 
 
 class Bench:
-    """`config` is that of the study; `corruptions` as it says them, `all` not yet spelt out."""
+    """`corruptions`: (name, severity), `all` not yet spelt out. `trust`: packages whose data may be used."""
 
-    def __init__(self, config: DictConfig, corruptions: list[tuple[str, int]]) -> None:
-        self.config = config
-        self.source = build_data(self._data_config(0, None))
-        if not isinstance(self.source, ImageData):
-            raise UsageError(f"data: {self.source.name} has boundaries, and a study compares classifiers")
+    def __init__(self, study: StudyDesign, corruptions: Sequence[tuple[str, int]], trust: Collection[str] = ()) -> None:
+        self.study = study
+        factory = study.full_data.get("factory")
+        self._own = source_of(factory, trust) if factory else None
+        self.source = self._made_data(0, None)
+        self.source.prepare_data()
+        self.source.setup("fit")
         self.corruptions = spelt_out(corruptions, self.source.in_channels)
         self._corrupted: dict[tuple[str, int], TensorImages] = {}
         self._data: dict[tuple[int, int | None], ImageData] = {}
-        self._networks: dict[tuple[int, int | None, str, int], nn.Module] = {}
+        self._networks: dict[tuple[int, int | None, str, int], SmallCNN] = {}
         self._windows: dict[tuple[int, int | None], Tensor] = {}
-        self._rows_DD = self._components()[1]
-
-    def _components(self) -> tuple[Tensor, Tensor]:
-        """Of patches of all training images: one basis for every profile of the study."""
-        return patch_components(self._patches(self.source, 0))
+        # Of patches of all training images: one basis for every profile of the study.
+        variance_D, self._rows_DD = patch_components(self._patches(self.source, 0))
+        self.variances: list[float] = variance_D.tolist()
 
     @property
-    def variances(self) -> list[float]:
-        return self._components()[0].tolist()
+    def facts(self) -> DataFacts:
+        """Of all images, before subsets."""
+        source, images = self.source, self.source.describe()["images"]
+        assert isinstance(images, dict)
+        return {
+            "name": source.name,
+            "images": images,
+            "image_size": list(source.image_size),
+            "channels": source.in_channels,
+            "class_names": list(source.class_names),
+        }
 
-    def _data_config(self, seed: int, train_size: int | None) -> DictConfig:
-        return OmegaConf.merge(self.config.data, {"seed": seed, "train_size": train_size})
+    def _made_data(self, seed: int, train_size: int | None) -> ImageData:
+        own = {} if self._own is None else {"source": self._own}
+        return made(ImageData, self.study.full_data, seed=seed, train_size=train_size, **own)
 
     def _patches(self, data: ImageData, seed: int) -> Tensor:
         """(N, C, h, w), normalised as the network sees them."""
-        patch_NChw = data.patches(self.config.kernel_size, PATCHES, seed)
+        patch_NChw = data.patches(self.study.kernel_size, PATCHES, seed)
         mean_C, std_C = torch.tensor(data.mean), torch.tensor(data.std)
         return (patch_NChw - mean_C[:, None, None]) / std_C[:, None, None]
 
@@ -66,38 +80,41 @@ class Bench:
         if key not in self._data:
             if len(self._data) > 64:  # they are small: the images are the source's
                 self._data.clear()
-            self._data[key] = build("data", self._data_config(seed, train_size)).share(self.source)
+            self._data[key] = self._made_data(seed, train_size).share(self.source)
             self._data[key].setup("fit")
             if self.corruptions or self.source.has_test:
                 self._data[key].setup("test")
         return self._data[key]
 
-    def network(self, run: Run) -> nn.Module:
+    def network(self, run: Run) -> SmallCNN:
         """As in every arm of this seed, but for the first layer."""
         data = self.data(run.seed, run.condition.train_size)
-        mix = channel_mix("luminance" if data.in_channels == 1 else "opponent", data.in_channels)
+        rule = "luminance" if data.in_channels == 1 else "opponent"
         key = run.seed, run.condition.train_size, run.arm.mode, run.arm.release_epoch
         if key not in self._networks:
-            self._networks = {key: self._base(run, data, len(mix.names))}  # arms of one seed come together
+            self._networks = {key: self._base(run, data, rule)}  # arms of one seed come together
         network = copy.deepcopy(self._networks[key])
-        weight = network.front_end.weight
-        if run.arm.needs_patches or self.config.match == "response":
+        weight, match = network.front_end.weight, self.study.match
+        if run.arm.row.patches or match == "response":
             patches = self._patches_of(run.seed, run.condition.train_size)
         else:
             patches = torch.empty(0)
-        start = start_filters(run.arm, tuple(weight.shape), run.seed, mix.weights_RC, patches, self.config.match)
+        mix_RC = channel_mix(rule, data.in_channels).weights_RC
+        outputs, channels, height, width = weight.shape
+        start = start_filters(run.arm, (outputs, channels, height, width), run.seed, mix_RC, patches, match)
         with torch.no_grad():
             weight.copy_(start)
         return network
 
-    def _base(self, run: Run, data: ImageData, rows: int) -> nn.Module:
-        values = {
-            "bank": placeholder(self.config.filters, self.config.kernel_size),
-            "channels": "luminance" if rows == 1 else "opponent",
-            "mode": run.arm.mode,
-            "release_epoch": run.arm.release_epoch,
-        }
-        return build_network(OmegaConf.merge(self.config.model, values), data, run.seed)[0]
+    def _base(self, run: Run, data: ImageData, rule: str) -> SmallCNN:
+        torch.manual_seed(run.seed)
+        network = made(
+            SmallCNN, self.study.full_network, bank=placeholder(self.study.filters, self.study.kernel_size),
+            channels=rule, mode=run.arm.mode, release_epoch=run.arm.release_epoch,
+            in_channels=data.in_channels, num_classes=data.num_classes, image_size=list(data.image_size),
+        )  # fmt: skip
+        validate_network(network, data.in_channels, data.image_size, data.num_classes)
+        return network
 
     def _patches_of(self, seed: int, train_size: int | None) -> Tensor:
         """Learned from the images of the run alone."""
@@ -108,62 +125,66 @@ class Bench:
     def at_once(self, run: Run) -> int:
         """How many such runs fit into memory together."""
         data = self.data(run.seed, run.condition.train_size)
-        size = min(self.config.data.batch_size, data.train_count)
-        device = "cuda" if torch.cuda.is_available() and self.config.trainer.accelerator != "cpu" else "cpu"
+        batch_size = self.study.full_data["arguments"]["batch_size"]
+        assert isinstance(batch_size, int)
+        size = min(batch_size, data.train_count)
+        device = "cuda" if self.study.on_gpu else "cpu"
         return replicas_that_fit(self.network(run), (size, data.in_channels, *data.image_size), device)
 
     def train(self, group: Group, folder: Path) -> None:
         """Train the runs of a group together and leave their results in `folder`."""
-        first = group.runs[0]
+        first, recipe = group.runs[0], self.study.full_recipe
         counts = group.name.startswith("runs")
         data = [self.data(run.seed, run.condition.train_size) for run in group.runs]
         steps = first.condition.epochs * len(data[0].train_dataloader())
-        evaluations = {}
-        if counts:
-            evaluations = {"test": lambda one: one.test_dataloader()} if self.source.has_test else {}
-            evaluations |= {
-                f"{name}/{severity}": (lambda one, key=(name, severity): one.loader_of(self._corrupt(key)))
-                for name, severity in self.corruptions
-            }
-        rate = self.config.optimizer.lr
         results = train_together(
             [self.network(run) for run in group.runs], data,
             epochs=first.condition.epochs, seeds=[run.seed for run in group.runs],
-            lr=[rate if run.lr is None else run.lr for run in group.runs],
-            optimizer=build("optimizer", self.config.optimizer), schedule=build("schedule", self.config.schedule),
-            label_smoothing=self.config.task.label_smoothing,
-            curve_steps=curve_steps(steps, self.config.curve_points) if counts else (),
-            evaluations=evaluations, at_once=len(group.runs), validate_every=first.condition.epochs,
-            trainer={name: self.config.trainer[name] for name in TRAINER if self.config.trainer.get(name) is not None},
+            lr=[self._rate(run) for run in group.runs],
+            optimizer=make_optimizer(recipe), schedule=make_schedule(recipe), label_smoothing=recipe["label_smoothing"],
+            curve_steps=curve_steps(steps, self.study.curve_points) if counts else (),
+            evaluations=self._evaluations() if counts else {}, at_once=len(group.runs),
+            validate_every=first.condition.epochs, trainer=recipe["trainer"],
         )  # fmt: skip
-        rows = [self._row(run, result, counts) for run, result in zip(group.runs, results, strict=True)]
-        write_part(folder / f"{group.name}.json", rows)
+        row = self._part if counts else self._search_part
+        write_part(folder / f"{group.name}.json", [row(*one) for one in zip(group.runs, results, strict=True)])
 
-    def _row(self, run: Run, result: ReplicaResult, counts: bool) -> dict[str, Any]:
+    def _rate(self, run: Run) -> float:
+        return learning_rate(self.study.full_recipe) if run.lr is None else run.lr
+
+    def _evaluations(self) -> dict[str, Callable[[ImageData], Batches]]:
+        tests: dict[str, Callable[[ImageData], Batches]] = {}
+        if self.source.has_test:
+            tests["test"] = ImageData.test_dataloader
+        return tests | {f"{name}/{severity}": partial(self._corrupt, name, severity)
+                        for name, severity in self.corruptions}  # fmt: skip
+
+    def _search_part(self, run: Run, result: ReplicaResult) -> SearchPart:
         last = result.history[-1]
-        row = {
+        return {
             "arm": run.arm.name,
             "seed": run.seed,
-            "lr": run.lr if run.lr is not None else self.config.optimizer.lr,
+            "lr": self._rate(run),
             "val_accuracy": last["val/accuracy"],
             "val_loss": last["val/loss"],
             "diverged": result.diverged,
             "seconds": result.seconds,
         }
-        if not counts:
-            return row
-        test = result.scores.get("test", {})
-        return row | {
+
+    def _part(self, run: Run, result: ReplicaResult) -> Part:
+        last, test = result.history[-1], result.scores.get("test", {})
+        return {
+            **self._search_part(run, result),
             "accuracy": test.get("accuracy", last["val/accuracy"]),
             "loss": test.get("loss", last["val/loss"]),
             "train_loss": last["train/loss"],
-            "curve": [[point["step"], point["val/accuracy"]] for point in result.curve],
+            "curve": [(int(point["step"]), point["val/accuracy"]) for point in result.curve],
             "corrupted": {name: score["accuracy"] for name, score in result.scores.items() if name != "test"},
             "drift": self._drift(result.kernels),
             "kernels": [_short(kernels) for kernels in (result.kernels[0], result.kernels[max(result.kernels)])],
         }
 
-    def _drift(self, kernels: dict[int, Tensor]) -> list[dict[str, Any]]:
+    def _drift(self, kernels: dict[int, Tensor]) -> list[Drift]:
         wanted = {round(e) for e in torch.linspace(0, max(kernels) ** 0.5, SNAPSHOTS + 1).square().tolist()}
         finite = {epoch: one for epoch, one in kernels.items() if epoch in wanted and bool(one.isfinite().all())}
         return [
@@ -176,29 +197,30 @@ class Bench:
             for one in drift(finite)
         ]
 
-    def _corrupt(self, key: tuple[str, int]) -> TensorImages:
+    def _corrupt(self, name: str, severity: int, data: ImageData) -> Batches:
         """The same images for every run: some of the test split, chosen once."""
-        if key not in self._corrupted:
+        if (name, severity) not in self._corrupted:
             self.source.setup("test")
             images, index_N = self.source.test_images
-            count = min(self.config.corruption_images, len(index_N))
+            count = min(self.study.corruption_images, len(index_N))
             chosen_N = index_N[stratified_subset(images.label_N[index_N], count, 0)]
-            self._corrupted[key] = corrupted_images(images, chosen_N, *key)
-        return self._corrupted[key]
+            self._corrupted[name, severity] = corrupted_images(images, chosen_N, name, severity)
+        return data.loader_of(self._corrupted[name, severity])
 
 
-def _short(kernels: Tensor) -> list:
+def _short(kernels: Tensor) -> list[object]:
     """For pictures: five decimals."""
-    return kernels.double().round(decimals=5).tolist()
+    values: list[object] = kernels.double().round(decimals=5).tolist()
+    return values
 
 
-def spelt_out(corruptions: list[tuple[str, int]], channels: int) -> list[tuple[str, int]]:
-    """`all` replaced by the names; ValueError for a name that images of so many channels don't have."""
+def spelt_out(corruptions: Sequence[tuple[str, int]], channels: int) -> list[tuple[str, int]]:
+    """`all` replaced by the names; UsageError for a name that images of so many channels don't have."""
     known = corruptions_for(channels)
     found = []
     for name, severity in corruptions:
-        if name != "all" and name not in known:
-            raise UsageError(f"corruptions: no {name!r} of images with {channels} channels; known: {', '.join(known)}")
+        if name != "all":
+            check_choice(f"corruption of images with {channels} channels", name, known)
         found += [(one, severity) for one in (known if name == "all" else [name])]
     return list(dict.fromkeys(found))
 
@@ -214,20 +236,3 @@ def curve_steps(steps: int, points: int) -> list[int]:
     """0, and about so many steps up to the last one, spread over the logarithm."""
     spread = torch.logspace(0, math.log10(max(steps, 1)), points).round().int().tolist()
     return sorted({0, steps, *spread})
-
-
-# The bench of a worker process, made when it starts.
-_bench: list[Bench] = []
-
-
-def begin(config: dict[str, Any], corruptions: list[tuple[str, int]], threads: int) -> None:
-    """In a new process."""
-    torch.set_num_threads(threads)
-    _bench[:] = [Bench(OmegaConf.create(copy.deepcopy(config)), corruptions)]
-
-
-def train_group(group: Group, folder: Path) -> str:
-    """In a process that has begun. Returns the group's name."""
-    _bench[0].train(group, folder)
-    give_back()
-    return group.name

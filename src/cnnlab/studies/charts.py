@@ -13,7 +13,7 @@ from cnnlab.draw.charts import Chart, Point, lines_of
 from cnnlab.draw.forests import Compared, Forest
 from cnnlab.studies.claims import quantity
 from cnnlab.studies.html import HeatMap
-from cnnlab.studies.spec import Study
+from cnnlab.studies.spec import StudyDesign
 from cnnlab.studies.statistics.contrasts import Contrast, contrasts
 from cnnlab.studies.statistics.profiles import random_likeness, whitening_profile
 from cnnlab.studies.words import verdict
@@ -127,7 +127,7 @@ def _values(runs: Sequence[Row], which: int, name: str) -> list[float]:
     return [value for value in values if value is not None and isfinite(value)]
 
 
-def heat_maps(rows: Sequence[Row], study: Study, words: Sequence[str]) -> list[HeatMap]:
+def heat_maps(rows: Sequence[Row], study: StudyDesign, words: Sequence[str]) -> list[HeatMap]:
     names = [n.split("/")[1] for n in dict.fromkeys(k for row in rows for k in row) if n.count("/") == 1]
     if not names:
         return []
@@ -137,14 +137,14 @@ def heat_maps(rows: Sequence[Row], study: Study, words: Sequence[str]) -> list[H
     found = []
     for where in words:
         by_arm = _by_arm(rows, where)
-        reference = by_arm.get(study.reference.name, [])
+        reference = by_arm.get(study.reference, [])
         if not reference:
             continue
         here = [row for runs in by_arm.values() for row in runs]
         table = [
-            (arm, [_cell(here, arm, study.reference.name, name) for name in names])
+            (arm, [_cell(here, arm, study.reference, name) for name in names])
             for arm in by_arm
-            if arm != study.reference.name
+            if arm != study.reference
         ]
         own = [f"{100 * np.mean([row[f'corrupted/{name}'] for row in reference]):.0f}" for name in names]
         found.append(HeatMap(where, [name.replace("_", " ") for name in names], groups, own, table))

@@ -45,6 +45,6 @@ def _bands(pictures: Sequence[Chart], page: StudyPage) -> Figure:
 
 def _kernels(results: Any, condition: str) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Of the first seed: {arm: (before, after)}, each (O, C, h, w)."""
-    seed = results.study.seeds[0]
+    seed = results.study.all_seeds[0]
     rows = [row for row in results.rows if row["seed"] == seed and row["condition"] == condition]
     return {row["arm"]: tuple(torch.tensor(np.array(one)) for one in row["kernels"]) for row in rows}

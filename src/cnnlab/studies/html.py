@@ -14,18 +14,18 @@ from cnnlab.draw.charts import Chart
 from cnnlab.draw.forests import Axis, Compared, Forest, axis_of
 from cnnlab.report.page import assemble
 
-KINDS = ("reference", "bank", "permuted", "shuffled", "random")  # controls are drawn with broken lines
 COLOURS = 18  # in study.css: of starts in a mode; the largest study that comes along has 17
 
 
 @dataclass(frozen=True)
 class Arm:
-    """`family`: arms of one family, a bank and its controls, share a colour. `kind`: one of KINDS."""
+    """`family`: arms of one family, a bank and its controls, share a colour. `line`: "", dashed, dotted or dashdot."""
 
     name: str
     words: str
     family: str
     kind: str
+    line: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ def render_study(page: StudyPage) -> str:
 def styles(arms: Sequence[Arm]) -> dict[str, tuple[int, str]]:
     """Of each arm: a colour by family, and a line that is broken for controls."""
     families = list(dict.fromkeys(arm.family for arm in arms))
-    broken = {"permuted": "dashed", "shuffled": "dotted"}
-    return {arm.name: (families.index(arm.family), broken.get(arm.kind, "")) for arm in arms}
+    return {arm.name: (families.index(arm.family), arm.line) for arm in arms}
 
 
 def _forest(page: StudyPage, forest: Forest) -> tuple[Axis, list[tuple[tuple[str, str], list[dict[str, Any] | None]]]]:
@@ -153,7 +152,6 @@ def _check(page: StudyPage) -> None:
     for kind, unknown, known in (
         ("arms", named - arms, arms),
         ("conditions", {row.condition for forest in page.forests for row in forest.rows} - conditions, conditions),
-        ("kinds of arms", {arm.kind for arm in page.arms} - set(KINDS), set(KINDS)),
     ):
         if unknown:
             raise UsageError(f"unknown {kind} {sorted(unknown)}; the study has {', '.join(sorted(known))}")

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from cnnlab.studies.plan import condition_words
-from cnnlab.studies.spec import Study
+from cnnlab.studies.plan import Part, Run, condition_words
+from cnnlab.studies.spec import StudyDesign
 from cnnlab.studies.statistics.curves import area_under_curve, steps_to
 from cnnlab.studies.statistics.profiles import likeness, whitening_profile
 
@@ -19,18 +19,18 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def rows_of(parts: Sequence[dict[str, Any]], study: Study, variances: Sequence[float], share: float) -> list[dict]:
+def rows_of(parts: Sequence[tuple[Run, Part]], study: StudyDesign, variances: Sequence[float]) -> list[dict]:
     """One dict a run, with the columns above, the corruptions as `corrupted/NAME/SEVERITY`, and `drift`.
 
-    share: of what the reference reaches in a condition, the threshold up to which steps are counted.
+    Steps are counted up to the study's threshold, a fraction of what the reference reaches in a condition.
     """
     words = condition_words(study.conditions)
-    rows = [_plain(part, words[part["plan"].condition]) for part in parts]
+    rows = [_plain(run, part, words[run.condition]) for run, part in parts]
     white_D = whitening_profile(torch.tensor(variances, dtype=torch.float64))
     for condition in dict.fromkeys(row["condition"] for row in rows):
         here = [row for row in rows if row["condition"] == condition]
-        reference = [row for row in here if row["arm"] == study.reference.name]
-        _count_steps(here, reference, share)
+        reference = [row for row in here if row["arm"] == study.reference]
+        _count_steps(here, reference, study.threshold)
         _compare_profiles(here, reference, white_D)
     return rows
 
@@ -41,15 +41,14 @@ def flat(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: row.get(name) for name in (*COLUMNS, *corruptions)} for row in rows]
 
 
-def _plain(part: dict[str, Any], condition: str) -> dict[str, Any]:
-    run = part["plan"]
+def _plain(run: Run, part: Part, condition: str) -> dict[str, Any]:
     row = {
         "arm": run.arm.name,
         "start": run.arm.start,
         "control": run.arm.control,
         "mode": run.arm.mode,
         "condition": condition,
-        "train_size": run.condition.train_size or "all",
+        "train_size": run.condition.size,
         "epochs": run.condition.epochs,
         "lr": part["lr"],
         "seed": run.seed,

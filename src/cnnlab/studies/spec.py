@@ -1,124 +1,182 @@
-"""What a study is asked, read from its configuration and checked before anything is trained."""
+"""What a study is asked: everything that a resumed one must repeat, checked before anything is trained."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 
-from omegaconf import DictConfig, OmegaConf
+import torch
+from typing_extensions import Self
 
-from cnnlab._choices import UsageError, nearest
-from cnnlab.studies.arms import Arm, read_arm
+from cnnlab._choices import UsageError, check_choice
+from cnnlab.studies.arms import MATCHES, Arm, read_arm
 from cnnlab.studies.claims import Hypothesis, read_hypotheses
 from cnnlab.studies.plan import Condition, read_conditions, read_seeds
+from cnnlab.studies.records import (
+    Recipe,
+    Record,
+    data_record,
+    full_recipe,
+    learning_rate,
+    make_optimizer,
+    make_schedule,
+    network_record,
+    records_of,
+)
 
-# What of the configuration makes the numbers: a study goes on only where this is the same.
-PLANNED = (
-    "arms", "reference", "filters", "kernel_size", "match", "seeds", "train_sizes", "epochs", "learning_rates",
-    "search_seeds", "curve_points", "corruptions", "severities", "corruption_images", "model", "data", "optimizer",
-    "schedule", "task", "trainer",
-)  # fmt: skip
+DIGITS = {"target": "cnnlab.data.images.module.ImageData", "arguments": {"name": "digits"}}
+OF_THE_PAGE = ("name", "question", "hypotheses", "threshold", "relevant")  # asked of the rows, whatever made them
 
 
 @dataclass(frozen=True)
-class Study:
-    """`rates`: the learning rates that are searched, () without a search. `corruptions`: (name, severity)."""
+class StudyDesign:
+    """The fields of a `Study`, which explains them, and what follows from them. Raises UsageError for what is invalid.
 
-    arms: tuple[Arm, ...]
-    reference: Arm
-    conditions: tuple[Condition, ...]
-    seeds: tuple[int, ...]
-    rates: tuple[float, ...]
-    search_seeds: int
-    corruptions: tuple[tuple[str, int], ...]
-    hypotheses: tuple[Hypothesis, ...]
+    Once it is made, `network`, `data` and `recipe` are whole: what was left out stands there with its default.
+    """
+
+    arms: Sequence[str]
+    reference: str = "kaiming"
+    filters: int = 9
+    kernel_size: int = 3
+    match: str = "norm"
+    seeds: int | Sequence[int] = 16
+    train_sizes: Sequence[int | str] = ("all",)
+    epochs: int | Sequence[int] | Mapping[str, int | Sequence[int]] = 20
+    learning_rates: Sequence[float] | None = None
+    search_seeds: int = 3
+    curve_points: int = 12
+    threshold: float = 0.9
+    corruptions: Sequence[str] | str = ()
+    severities: Sequence[int] = (3,)
+    corruption_images: int = 1000
+    network: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=lambda: DIGITS)
+    recipe: Mapping[str, object] = field(default_factory=dict)
+    name: str = ""
+    question: str = ""
+    hypotheses: Sequence[Mapping[str, object]] = ()
+    relevant: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        check_choice("match", self.match, MATCHES)
+        check_choice("reference", self.reference, [arm.name for arm in self.parsed_arms])
+        self._check_releases()
+        # Each of these checks what it reads.
+        self.all_seeds, self.corrupted, self.claims  # noqa: B018
+        make_optimizer(self.full_recipe), make_schedule(self.full_recipe), learning_rate(self.full_recipe)
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values |= {"network": self.full_network, "data": self.full_data, "recipe": self.full_recipe}
+        for name, value in json.loads(json.dumps(values, default=str)).items():
+            object.__setattr__(self, name, value)
+
+    def to_json(self) -> dict[str, object]:
+        """As plan.json has it, and a process of its own receives it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, asked: Mapping[str, object]) -> Self:
+        """The other way. In place of `network`, `data` and `recipe` there may be the groups of a configuration."""
+        known = [one.name for one in fields(cls)]
+        records = records_of(asked) if "model" in asked else {}
+        make: Callable[..., Self] = cls
+        return make(**{name: value for name, value in {**asked, **records}.items() if name in known})
+
+    def differences(self, other: "StudyDesign") -> list[str]:
+        """The fields that make other numbers."""
+        ours, theirs = self.to_json(), other.to_json()
+        return [name for name in ours if name not in OF_THE_PAGE and ours[name] != theirs[name]]
+
+    @cached_property
+    def parsed_arms(self) -> tuple[Arm, ...]:
+        if not isinstance(self.arms, Sequence) or isinstance(self.arms, str) or not self.arms:
+            raise UsageError(f"arms={self.arms}: a list such as [kaiming,jet,jet/permuted]")
+        arms = tuple(read_arm(text) for text in self.arms)
+        twice = [arm.name for number, arm in enumerate(arms) if arm in arms[:number]]
+        if twice:
+            raise UsageError(f"arms: {twice[0]!r} is given twice")
+        return arms
+
+    @property
+    def reference_arm(self) -> Arm:
+        return next(arm for arm in self.parsed_arms if arm.name == self.reference)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """(arm, control): every arm against the reference, every bank against its own controls of the same mode."""
-        against = [(arm.name, self.reference.name) for arm in self.arms if arm != self.reference]
-        banks = [arm for arm in self.arms if arm.control is None]
-        twins = [
+        arms, reference = self.parsed_arms, self.reference_arm
+        return [(arm.name, reference.name) for arm in arms if arm != reference] + [
             (bank.name, arm.name)
-            for bank in banks
-            for arm in self.arms
-            if arm.control and (arm.start, arm.mode, arm.release_epoch) == (bank.start, bank.mode, bank.release_epoch)
+            for bank in arms
+            for arm in arms
+            if bank.control is None
+            and arm.control
+            and (arm.start, arm.mode, arm.release_epoch) == (bank.start, bank.mode, bank.release_epoch)
         ]
-        return against + twins
 
+    @property
+    def searched_rates(self) -> tuple[float, ...]:
+        """The learning rates among which each arm's is searched; () where each is a condition, or there is one."""
+        rates = tuple(self.learning_rates or ())
+        return rates if self.search_seeds and len(rates) > 1 else ()
 
-def read_study(config: DictConfig) -> Study:
-    """ValueError, in a message that says what is valid, for whatever can't be."""
-    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)
-    _check_parts(config)
-    arms = _arms(values["arms"])
-    names = [arm.name for arm in arms]
-    if values["reference"] not in names:
-        near = nearest(values["reference"], names)
-        raise UsageError(f"reference: {values['reference']!r} is no arm of the study{near}; arms: {', '.join(names)}")
-    for name in ("filters", "kernel_size", "curve_points", "corruption_images"):
-        if values[name] < 1:
-            raise UsageError(f"{name}={values[name]}: at least 1")
-    rates, searched = values["learning_rates"] or [], values["search_seeds"]
-    if searched < 0 or any(not rate > 0 for rate in rates):
-        raise UsageError(f"learning_rates={rates}, search_seeds={searched}: rates above 0, seeds from 0 on")
-    if not 0 < values["threshold"] <= 1:
-        raise UsageError(f"threshold={values['threshold']}: a share of the reference's accuracy, above 0 and at most 1")
-    search = bool(searched) and len(rates) > 1
-    conditions = read_conditions(values["train_sizes"], values["epochs"], None if search else rates)
-    _check_releases(arms, conditions)
-    hypotheses = read_hypotheses(values["hypotheses"], names, [_size(one) for one in conditions])
-    return Study(
-        arms=tuple(arms),
-        reference=arms[names.index(values["reference"])],
-        conditions=tuple(conditions),
-        seeds=tuple(read_seeds(values["seeds"])),
-        rates=tuple(rates) if search else (),
-        search_seeds=searched,
-        corruptions=tuple(_corruptions(values["corruptions"], values["severities"])),
-        hypotheses=tuple(hypotheses),
-    )
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        rates = None if self.searched_rates else self.learning_rates
+        return read_conditions(self.train_sizes, self.epochs, rates)
 
+    @cached_property
+    def all_seeds(self) -> tuple[int, ...]:
+        return read_seeds(self.seeds)
 
-def _check_parts(config: DictConfig) -> None:
-    """What a study trains has classes, and a first layer that an arm can be written into."""
-    if "train_size" not in config.data:
-        raise UsageError(
-            f"data: a study compares classifiers, and {config.data._target_} has no classes; take data=digits"
-        )
-    if "rectify" not in config.model or "widths" not in config.model or "stem_norm" not in config.model:
-        raise UsageError(
-            f"model: an arm is the first layer of small_cnn, and {config.model._target_} has no such layer"
-        )
+    @cached_property
+    def corrupted(self) -> list[tuple[str, int]]:
+        """(corruption, severity). `all` stays a name: which ones there are depends on the channels of the data."""
+        names = [self.corruptions] if isinstance(self.corruptions, str) else list(self.corruptions)
+        if any(not isinstance(severity, int) or not 1 <= severity <= 5 for severity in self.severities):
+            raise UsageError(f"severities={list(self.severities)}: integers from 1 to 5")
+        return [(name, severity) for name in names for severity in dict.fromkeys(self.severities)]
 
+    @cached_property
+    def claims(self) -> list[Hypothesis]:
+        names, sizes = [arm.name for arm in self.parsed_arms], [condition.size for condition in self.conditions]
+        return read_hypotheses(self.hypotheses, names, sizes)
 
-def _size(condition: Condition) -> int | str:
-    return "all" if condition.train_size is None else condition.train_size
+    @cached_property
+    def full_network(self) -> Record:
+        return network_record(self.network)
 
+    @cached_property
+    def full_data(self) -> Record:
+        return data_record(self.data)
 
-def _arms(texts: Any) -> list[Arm]:
-    if not isinstance(texts, Sequence) or isinstance(texts, str) or not texts:
-        raise UsageError(f"arms={texts}: a list such as [kaiming,jet,jet/permuted]")
-    arms = [read_arm(text) for text in texts]
-    twice = [arm.name for number, arm in enumerate(arms) if arm in arms[:number]]
-    if twice:
-        raise UsageError(f"arms: {twice[0]!r} is given twice")
-    return arms
+    @cached_property
+    def full_recipe(self) -> Recipe:
+        return full_recipe(self.recipe)
 
+    @property
+    def on_gpu(self) -> bool:
+        return torch.cuda.is_available() and self.full_recipe["trainer"].get("accelerator") != "cpu"
 
-def _check_releases(arms: Sequence[Arm], conditions: Sequence[Condition]) -> None:
-    """An arm that is released after the last epoch is a frozen one by another name."""
-    for arm in arms:
-        late = [one for one in conditions if arm.mode == "released" and arm.release_epoch >= one.epochs]
-        if late:
+    def _check_numbers(self) -> None:
+        for name in ("filters", "kernel_size", "curve_points", "corruption_images"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}={getattr(self, name)}: at least 1")
+        rates, searched = list(self.learning_rates or ()), self.search_seeds
+        if searched < 0 or any(not rate > 0 for rate in rates):
+            raise UsageError(f"learning_rates={rates}, search_seeds={searched}: rates above 0, seeds from 0 on")
+        if not 0 < self.threshold <= 1:
             raise UsageError(
-                f"arm {arm.name!r} is never released in the {late[0].epochs} epochs of {_size(late[0])} images: an "
-                f"epoch below {late[0].epochs}, or {arm.name.split('@')[0]}@frozen"
+                f"threshold={self.threshold}: a fraction of what the reference reaches, above 0 and at most 1"
             )
 
-
-def _corruptions(names: Any, severities: Any) -> list[tuple[str, int]]:
-    """`all` stays a name: which ones there are depends on the channels of the data."""
-    names = [names] if isinstance(names, str) else list(names)
-    if any(not isinstance(one, int) or not 1 <= one <= 5 for one in severities):
-        raise UsageError(f"severities={list(severities)}: whole numbers from 1 to 5")
-    return [(name, severity) for name in names for severity in dict.fromkeys(severities)]
+    def _check_releases(self) -> None:
+        """An arm that is unfrozen after the last epoch is a frozen one by another name."""
+        for arm in self.parsed_arms:
+            late = [one for one in self.conditions if arm.mode == "released" and arm.release_epoch >= one.epochs]
+            if late:
+                raise UsageError(
+                    f"arm {arm.name!r} is never released in the {late[0].epochs} epochs of {late[0].size} images: an "
+                    f"epoch below {late[0].epochs}, or {arm.name.split('@')[0]}@frozen"
+                )

@@ -1,7 +1,6 @@
 """The tables of a study's page, and what it prints."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,12 +70,12 @@ def failed_runs(failed: Sequence[tuple[Run, str]], words: Mapping[Condition, str
     return Table(["arm", "condition", "seed", "error"], [None, None, 0, None], lines)
 
 
-def print_summary(results: Any, page: StudyPage, folder: Path) -> None:
+def print_summary(results: Any, page: StudyPage) -> None:
     """The table, what came out in words, where to look."""
     assert page.table is not None
     shown = [name for name in page.table.columns if name not in ("diverged", "seeds")]
     rows = [dict(zip(page.table.columns, line, strict=True)) for line in page.table.rows]
-    print_runs(f"{page.name}: {len(results.study.seeds)} seeds", [{k: row[k] for k in shown} for row in rows])
+    print_runs(f"{page.name}: {len(results.study.all_seeds)} seeds", [{k: row[k] for k in shown} for row in rows])
     for text, said, state in page.hypotheses:
         print(f"[{state}] {text} {said}")
     for line in page.summary:
@@ -84,4 +83,4 @@ def print_summary(results: Any, page: StudyPage, folder: Path) -> None:
     words = condition_words(results.study.conditions)
     for run, why in results.failed:
         print(f"failed: {run.arm.name}, {words[run.condition]}, seed {run.seed}: {why}")
-    print(f"page: {folder / 'study.html'}")
+    print(f"page: {results.page}")

@@ -11,9 +11,8 @@ from lightning.pytorch.loggers.logger import Logger
 from torch import nn
 
 from cnnlab._choices import UsageError
-from cnnlab.data.contract import Data, class_data
+from cnnlab.data.contract import Data
 from cnnlab.nn.rebuilding import NetworkRecord
-from cnnlab.runs.matching import check_kind
 from cnnlab.training.muon import Muon
 from cnnlab.training.schedules import OneCycle
 from cnnlab.training.tasks.boundaries import BoundaryTask
@@ -69,26 +68,11 @@ class Recipe:
             raise UsageError(f"task: {type(network).__name__} is trained by task={fitting}")
         optimizer = self.optimizer or (SGD if classifies else Muon)
         try_out(optimizer, self.schedule, network)
-        facts: dict[str, Any] = {"class_names": list(class_data(data).class_names)} if classifies else {}
+        facts: dict[str, Any] = {"class_names": list(data.class_names)} if classifies else {}
         record = {"network": about, "data": data.recipe()}
         return task(
             network=network, optimizer=optimizer, schedule=self.schedule, seed=self.seed, record=record, **facts
         )
-
-
-def describe_for(data: Data, network: nn.Module, about: NetworkRecord) -> NetworkRecord:
-    """`about` with what the images are like. Raises UsageError for a network and data of different kinds.
-
-    A network of the package that takes no `num_classes` predicts a boundary map; any other is what the data ask for.
-    """
-    classifies = (
-        "num_classes" in about["arguments"] if about["target"].startswith("cnnlab.") else data.kind == "classes"
-    )
-    check_kind(classifies, data, type(network).__name__)
-    about = {**about, "mean": list(data.mean), "std": list(data.std), "image_size": list(data.image_size)}
-    if classifies:
-        about["class_names"] = list(class_data(data).class_names)
-    return about
 
 
 def try_out(optimizer: MakeOptimizer, schedule: MakeSchedule, network: nn.Module) -> None:

@@ -15,18 +15,18 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from cnnlab._files import held
-from cnnlab.data.contract import Data, boundary_data, class_data
+from cnnlab.data.contract import Data, boundary_data
 from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.judging import benchmark
-from cnnlab.nn.contract import validate_network
-from cnnlab.nn.rebuilding import NetworkRecord, describe
+from cnnlab.nn.rebuilding import NetworkRecord
 from cnnlab.runs.checkpoints import CHECKPOINTS, best_or_last, read_checkpoint
+from cnnlab.runs.matching import describe_for
 from cnnlab.runs.metrics import last_epoch
 from cnnlab.runs.record import RunRecord, is_first_process, recorded
 from cnnlab.runs.run import Run
 from cnnlab.training.callbacks import is_trial
 from cnnlab.training.fit import fit, quiet_advice, score
-from cnnlab.training.recipe import Recipe, describe_for
+from cnnlab.training.recipe import Recipe
 from cnnlab.training.tasks.classification import ClassificationTask
 from cnnlab.training.tasks.network import NetworkTask
 from cnnlab.training.trainer import make_trainer
@@ -61,8 +61,7 @@ def train(
     quiet_advice()
     data.prepare_data()
     data.setup("fit")
-    about = describe_for(data, network, describe(network, factory, arguments))
-    validate_network(network, data.in_channels, data.image_size, _classes(data))
+    about = describe_for(network, data, factory, arguments)
     if folder is None:
         folder = new_folder(f"{type(network).__name__}_{data.name}_seed{recipe.seed}")
     folder = Path(folder)
@@ -176,10 +175,6 @@ def new_folder(label: str, below: Path = Path("outputs/train")) -> Path:
             continue
         return folder
     raise AssertionError("count() does not end")
-
-
-def _classes(data: Data) -> int | None:
-    return class_data(data).num_classes if data.kind == "classes" else None
 
 
 def _report(run: Run) -> None:

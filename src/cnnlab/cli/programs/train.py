@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from cnnlab._tables import print_results
-from cnnlab.cli.assemble import build_data, build_network, build_recipe
+from cnnlab.cli.assemble import assemble
 from cnnlab.runs.record import is_first_process
 from cnnlab.training.fit import quiet_advice
 from cnnlab.training.tasks.network import DivergenceError
@@ -21,12 +21,8 @@ def run(config: DictConfig, folder: Path, resume: bool = False) -> int:
     """
     quiet_advice()
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
-    trust = trusted(config)
     try:
-        data = build_data(config.data, trust)
-        network, factory, arguments = build_network(config.model, data, config.seed, trust)
-        recipe = build_recipe(config, folder)
-        done = train(network, data, recipe, folder, resume=resume, factory=factory, arguments=arguments)
+        done = train(**assemble(config, folder), folder=folder, resume=resume)
     except KeyboardInterrupt:
         print(f"interrupted; go on with: resume={folder}")
         raise
@@ -38,9 +34,3 @@ def run(config: DictConfig, folder: Path, resume: bool = False) -> int:
         print_results(done.scores, folder)
         print(folder)
     return 0
-
-
-def trusted(config: DictConfig) -> tuple[str, ...]:
-    """The packages of one's own that the command line trusts."""
-    given = config.get("trust") or ()
-    return (given,) if isinstance(given, str) else tuple(given)

@@ -101,6 +101,11 @@ class BoundaryData(LightningDataModule):
     # Facts, after setup
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """None: the targets are boundaries."""
+        return ()
+
+    @property
     def in_channels(self) -> int:
         """Colour, whatever the files are."""
         return 3

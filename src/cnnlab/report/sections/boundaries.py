@@ -1,16 +1,15 @@
 """The boundaries that a network predicts in photographs. H, W photograph."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from cnnlab.data.contract import boundary_data
 from cnnlab.edges.benchmark.judging import examples
 from cnnlab.report.pictures import MOST, as_uri
-from cnnlab.report.section import ReportedRun, Section, Shown, register
+from cnnlab.report.section import ReportedRun, Shown, report_section
 
 
+@report_section("Boundaries", 40)
 def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
     """split, rows: {stem, photograph, people, network}, each picture a data URI, black a sure boundary."""
     if run.about is None or "class_names" in run.about:
@@ -35,14 +34,3 @@ def boundaries(run: ReportedRun, largest: int) -> Shown | str | None:
 
 def _ink(probability_HW: Tensor) -> Tensor:
     return 1 - probability_HW[None].float()
-
-
-register(
-    Section(
-        key="boundaries",
-        title="Boundaries",
-        place=40,
-        collect=boundaries,
-        template=Path(__file__).with_suffix(".html.j2"),
-    )
-)

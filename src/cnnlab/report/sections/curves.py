@@ -1,19 +1,12 @@
 """Loss and accuracy by epoch."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cnnlab.draw.chart_svg import svg
 from cnnlab.draw.charts import learning_curves
-from cnnlab.report.section import ReportedRun, Section, Shown, register
+from cnnlab.report.section import ReportedRun, Shown, report_section
 
 COLOURS = 6  # in report.css
-
-
-def curves(run: ReportedRun, largest: int) -> Shown | str:
-    """Those of the run alone."""
-    charts = learning_curves([(run.name, run.rows)])
-    return {"charts": charts} if charts else "There is no metrics.csv with an epoch in it yet."
 
 
 def in_one_picture(runs: Sequence[ReportedRun], collected: Sequence[Shown]) -> Shown:
@@ -24,13 +17,8 @@ def in_one_picture(runs: Sequence[ReportedRun], collected: Sequence[Shown]) -> S
     return {"charts": [(chart, svg(chart, COLOURS)) for chart in charts]}
 
 
-register(
-    Section(
-        key="curves",
-        title="Learning curves",
-        place=20,
-        collect=curves,
-        together=in_one_picture,
-        template=Path(__file__).with_suffix(".html.j2"),
-    )
-)
+@report_section("Learning curves", 20, together=in_one_picture)
+def curves(run: ReportedRun, largest: int) -> Shown | str:
+    """Those of the run alone."""
+    charts = learning_curves([(run.name, run.rows)])
+    return {"charts": charts} if charts else "There is no metrics.csv with an epoch in it yet."

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TypeGuard
 
 from cnnlab._tables import SHOWN
-from cnnlab.report.section import ReportedRun, Section, Shown, register
+from cnnlab.report.section import ReportedRun, Shown, report_section
 
 STATUS = {
     "completed": "completed",
@@ -15,6 +14,11 @@ STATUS = {
     "failed": "failed",
     "interrupted": "interrupted",
 }
+
+
+def status(summary: Shown) -> str:
+    """In words."""
+    return STATUS.get(str(summary.get("status")), "not recorded: the folder has no readable summary.json")
 
 
 def headline(summary: Shown, predictions: Shown) -> list[tuple[str, str]]:
@@ -37,12 +41,19 @@ def headline(summary: Shown, predictions: Shown) -> list[tuple[str, str]]:
     return numbers
 
 
-def facts(run: ReportedRun, largest: int = 0) -> dict[str, str]:
+def side_by_side(runs: Sequence[ReportedRun], described: Sequence[Shown]) -> Shown:
+    """rows: (name, [value of each run]) of all names that a run has, in order."""
+    names = dict.fromkeys(name for found in described for name in found)
+    return {"rows": [(name, [found.get(name, "") for found in described]) for name in names]}
+
+
+@report_section("What was run", 10, together=side_by_side)
+def facts(run: ReportedRun, largest: int) -> dict[str, str]:
     """Name -> value, in the order of the table: what was run, on what, with which result."""
     summary, data, model = run.summary, _part(run.summary, "data"), _part(run.summary, "model")
     seconds = summary.get("seconds")
     found = {
-        "status": STATUS.get(str(summary.get("status")), "not recorded: the folder has no readable summary.json"),
+        "status": status(summary),
         "error": summary.get("error"),
         "folder": run.folder,
         "command": summary.get("command"),
@@ -64,12 +75,6 @@ def facts(run: ReportedRun, largest: int = 0) -> dict[str, str]:
             found[words] = f"{value:,.0f}" if name == "images_per_second" else f"{value:.4f}"
     found["versions"] = ", ".join(f"{name} {number}" for name, number in _part(summary, "versions").items())
     return {name: str(value) for name, value in found.items() if value not in (None, "")}
-
-
-def side_by_side(runs: Sequence[ReportedRun], described: Sequence[Shown]) -> Shown:
-    """rows: (name, [value of each run]) of all names that a run has, in order."""
-    names = dict.fromkeys(name for found in described for name in found)
-    return {"rows": [(name, [found.get(name, "") for found in described]) for name in names]}
 
 
 def duration(seconds: float) -> str:
@@ -114,15 +119,3 @@ def _part(record: Shown, name: str) -> Shown:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-register(
-    Section(
-        key="run",
-        title="What was run",
-        place=10,
-        collect=facts,
-        together=side_by_side,
-        template=Path(__file__).with_suffix(".html.j2"),
-    )
-)

@@ -4,8 +4,6 @@ U units, N images, B = U * N, C channel, H, W image, i, j unit, h, w map.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +12,9 @@ from cnnlab.data.contract import class_data
 from cnnlab.draw.animation import evenly
 from cnnlab.nn.torchvision_net import TorchvisionNet
 from cnnlab.receptive import ReceptiveField, receptive_fields
-from cnnlab.receptive.capture import captured
+from cnnlab.receptive.layer_maps import layer_map, unit_energy
 from cnnlab.report.pictures import Chosen, as_bytes, chosen_images, chosen_windows
-from cnnlab.report.section import ReportedRun, Section, register
+from cnnlab.report.section import ReportedRun, Shown, report_section
 
 LAYERS = 14  # shown
 LARGEST_MAP = 64  # units along a side; of a larger map every second, third ... unit is there
@@ -24,68 +22,33 @@ LARGEST_HEAT = 64  # pixels along a side of a heat map
 PLAIN = ("Conv", "Pool", "Linear", "Attention")  # kinds of layers that give a field its name
 
 
-class Heat(TypedDict):
-    """units: (i, j) of those measured. frames: of each base64 of uint8, amplitude, or None; `size` is theirs (h, w)."""
-
-    units: list[tuple[int, int]]
-    frames: list[str | None]
-    size: list[int]
-    inputs: int
-
-
-class Layer(TypedDict):
-    """unbounded: the reason, or None. size, stride, padding: in words. grid: (h, w) of units, or None.
-
-    rows, columns: [first, last] pixel that the units of a row, of a column see, or None.
-    step: only every such unit is on the map. maps: per image base64 of uint8, the mean |response|.
-    """
-
-    name: str
-    kind: str
-    notes: list[str]
-    unbounded: str | None
-    size: str
-    stride: str
-    padding: str
-    grid: list[int] | None
-    rows: list[list[int] | None] | None
-    columns: list[list[int] | None] | None
-    step: int
-    maps: list[str] | None
-    heat: Heat | None
-
-
-class Image(TypedDict):
-    picture: str
-    words: str
-
-
-class Fields(TypedDict):
-    """size: (H, W). inputs: N of the heat maps. total: layers analysed."""
-
-    size: list[int]
-    images: list[Image]
-    inputs: int
-    total: int
-    layers: list[Layer]
-
-
-def receptive(run: ReportedRun, largest: int) -> Fields | str:
+@report_section("Receptive fields", 60, drawn=("size", "images", "layers"))
+def fields(run: ReportedRun, largest: int) -> Shown | str:
     """The fields of a run, on images of its data."""
     if run.network is None or run.data is None:
         return run.reason("data", "network")
     on_windows = run.data.kind == "boundaries"
     chosen = chosen_windows(run.data) if on_windows else chosen_images(class_data(run.data), run)
-    return fields(run.network, chosen, largest)
+    return fields_on(run.network, chosen, largest)
 
 
-def fields(network: nn.Module, chosen: Chosen, largest: int) -> Fields:
-    """Takes fewer images and units where they would fill more than `largest` characters."""
+def fields_on(network: nn.Module, chosen: Chosen, largest: int) -> Shown:
+    """size (H, W), images {picture, words}, inputs (N of the heat maps), total (layers analysed) and layers:
+
+    name, kind, notes, unbounded (the reason, or None); size, stride, padding in words; grid (h, w) of units or None;
+    rows, columns: [first, last] pixel that the units of a row, of a column see, or None;
+    step: only every such unit is on the map. maps: per image base64 of uint8, the mean |response|;
+    heat: units [(i, j)] that were measured, frames per unit (base64 of uint8, amplitude, or None), its size (h, w).
+
+    Takes fewer images and units where they would fill more than `largest` characters.
+    """
     channels, height, width = chosen.image_MCHW.shape[1:]
     found = receptive_fields(network, (channels, height, width))
     names = chosen_layers(network, found)
     layers = [_layer(network, name, found[name], chosen.image_MCHW, largest // len(names)) for name in names]
-    images: list[Image] = [{"picture": p, "words": w} for p, w in zip(chosen.pictures, chosen.words, strict=True)]
+    images = [
+        {"picture": picture, "words": words} for picture, words in zip(chosen.pictures, chosen.words, strict=True)
+    ]
     inputs = _inputs(network, len(chosen.image_MCHW), 1, height * width)
     return {"size": [height, width], "images": images, "inputs": inputs, "total": len(found), "layers": layers}
 
@@ -125,8 +88,8 @@ def _kind(network: nn.Module, name: str) -> str:
     return type(network.get_submodule(name.partition("#")[0].partition("[")[0])).__name__
 
 
-def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> Layer:
-    shown: Layer = {
+def _layer(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> Shown:
+    shown: dict[str, object] = {
         "name": name or "the whole network",
         "kind": _kind(network, name),
         "notes": list(field.notes),
@@ -169,7 +132,7 @@ def _responses(
     network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int
 ) -> tuple[int, list[str] | None]:
     """`step` and `maps` of a layer."""
-    response_MijK = _as_map(captured(network, name, image_MCHW), field, len(image_MCHW))
+    response_MijK = layer_map(network, name, field, image_MCHW)
     if response_MijK is None:
         return 1, None
     response_Mij = response_MijK.abs().mean(3)
@@ -180,7 +143,7 @@ def _responses(
     return step, [as_bytes(response_ij) for response_ij in response_Mij / peak_M11]
 
 
-def _heat(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> Heat | None:
+def _heat(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tensor, largest: int) -> Shown | None:
     """Amplitude (root of the mean squared gradient, the energy of `receptive.effective_field`) of some units."""
     assert field.grid is not None
     height, width = image_MCHW.shape[-2:]
@@ -206,39 +169,6 @@ def _heat(network: nn.Module, name: str, field: ReceptiveField, image_MCHW: Tens
     return {"units": units, "frames": frames, "size": list(size), "inputs": inputs}
 
 
-def unit_energy(
-    network: nn.Module, name: str, field: ReceptiveField, image_NCHW: Tensor, units: list[tuple[int, int]]
-) -> Tensor | None:
-    """(U, H, W) float64: of each unit what `receptive.effective_field` calls heat, all in one pass.
-
-    The network must be in eval mode, so that no image sees another. None where the layer's output has no map.
-    """
-    assert not network.training, "images of a batch see each other in train mode"
-    count = len(image_NCHW)
-    image_BCHW = image_NCHW.repeat(len(units), 1, 1, 1).requires_grad_()
-    with torch.enable_grad():
-        output_BijK = _as_map(captured(network, name, image_BCHW), field, len(image_BCHW))
-        if output_BijK is None:
-            return None
-        seen = [output_BijK[u * count : (u + 1) * count, i, j].sum() for u, (i, j) in enumerate(units)]
-        (gradient_BCHW,) = torch.autograd.grad(torch.stack(seen).sum(), image_BCHW)
-    return gradient_BCHW.double().square().sum(1).unflatten(0, (len(units), count)).mean(1)
-
-
-def _as_map(output: Tensor, field: ReceptiveField, batch: int) -> Tensor | None:
-    """(B, i, j, K) with whatever else the layer has in K; None where the batch is not its first axis."""
-    assert field.map_dims is not None
-    assert field.grid is not None
-    first, second = field.map_dims
-    if output.shape[0] != batch or first == 0:
-        return None
-    if first == second:
-        if output.shape[first] != field.grid[0] * field.grid[1]:
-            return None
-        output, second = output.unflatten(first, field.grid), first + 1
-    return output.movedim((first, second), (1, 2)).reshape(batch, *field.grid, -1)
-
-
 def _area(network: nn.Module, pixels: int) -> int:
     """Pixels of the image that the network works on."""
     resize = network.resize if isinstance(network, TorchvisionNet) else None
@@ -254,16 +184,3 @@ def _spread_units(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return [int((part + 0.5) * count / most) for part in range(most)]
-
-
-register(
-    Section(
-        key="fields",
-        title="Receptive fields",
-        place=60,
-        collect=receptive,
-        template=Path(__file__).with_suffix(".html.j2"),
-        script=Path(__file__).with_suffix(".js"),
-        drawn=("size", "images", "layers"),
-    )
-)

@@ -5,8 +5,6 @@ K kernels, C channels, h by w kernel sides, T epochs shown.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +18,27 @@ from cnnlab.nn.contract import LabNetwork
 from cnnlab.nn.initialisation.writing import WrittenFilter
 from cnnlab.nn.torchvision_net import TorchvisionNet
 from cnnlab.report.pictures import as_text
-from cnnlab.report.section import ReportedRun, Section, Shown, register
+from cnnlab.report.section import ReportedRun, Shown, report_section
 
 SHOWN = 64  # kernels
 FRAMES = 61  # epochs
 
 
-class Kernels(TypedDict):
-    """total: kernels of the layer; the first SHOWN are here. size: (h, w).
+@report_section(
+    "Kernels of the first layer",
+    50,
+    drawn=("epochs", "size", "limits", "brightest", "frames", "colours", "cosines"),
+)
+def kernels(run: ReportedRun, largest: int) -> Shown | str:
+    """The kernels of a run with their names, where its network says what they started as."""
+    if not run.snapshots:
+        return run.reason("snapshots")
+    count = len(next(iter(run.snapshots.values())))
+    return frames_and_table(run.snapshots, kernel_names(run.network, count), largest)
+
+
+def frames_and_table(snapshots: Mapping[int, Tensor], names: Sequence[str] | None, largest: int) -> Shown:
+    """epochs, total (kernels of the layer; the first SHOWN are here), size (h, w), channels.
 
     limits: per epoch the largest weight (mean over channels). common: whether one scale, that ends at the largest of
     `limits`, shows all epochs; where they are `uneven`, some epochs would be blank.
@@ -35,32 +46,9 @@ class Kernels(TypedDict):
     colours: for three channels per epoch base64 of uint8 (K, h, w, 3), 128 for zero, 255 for its entry of `brightest`,
     the largest weight of a channel; else None.
     cosines: per epoch the cosine of each kernel with itself at the first epoch. rows: the table, at the last.
+
+    Takes fewer epochs where they would fill more than `largest` characters. UsageError for weights not finite.
     """
-
-    epochs: list[int]
-    total: int
-    size: list[int]
-    channels: int
-    limits: list[float]
-    brightest: list[float]
-    common: bool
-    frames: list[str]
-    colours: list[str] | None
-    cosines: list[list[float | None]]
-    rows: list[Shown]
-    null_95: float
-
-
-def first_layer(run: ReportedRun, largest: int) -> Kernels | str:
-    """The kernels of a run with their names, where its network says what they started as."""
-    if not run.snapshots:
-        return run.reason("snapshots")
-    names = kernel_names(run.network, len(next(iter(run.snapshots.values()))))
-    return kernels(run.snapshots, names, largest)
-
-
-def kernels(snapshots: Mapping[int, Tensor], names: Sequence[str] | None, largest: int) -> Kernels:
-    """Takes fewer epochs where they would fill more than `largest` characters. UsageError for weights not finite."""
     shown = {epoch: kernels_KChw[:SHOWN].float() for epoch, kernels_KChw in sorted(snapshots.items())}
     changes = {row.epoch: row for row in drift(shown)}
     first_KChw = next(iter(shown.values()))
@@ -133,16 +121,3 @@ def _colours(kernels_KChw: Tensor, strongest: float) -> str:
 
 def _rounded(number: float | None) -> float | None:
     return None if number is None else round(number, 4)
-
-
-register(
-    Section(
-        key="kernels",
-        title="Kernels of the first layer",
-        place=50,
-        collect=first_layer,
-        template=Path(__file__).with_suffix(".html.j2"),
-        script=Path(__file__).with_suffix(".js"),
-        drawn=("epochs", "size", "limits", "brightest", "frames", "colours", "cosines"),
-    )
-)

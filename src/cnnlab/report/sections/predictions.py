@@ -1,52 +1,18 @@
 """What a classifier predicts on a split, and where it is most surely wrong. B batch, C channel, H, W image, K class."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from cnnlab.data.contract import Batches, class_data
+from cnnlab.draw.confusion import NUMBERED, fractions
 from cnnlab.nn.predictions import Predictions
 from cnnlab.report.pictures import labelled, picture
-from cnnlab.report.section import ReportedRun, Section, register
+from cnnlab.report.section import ReportedRun, Shown, report_section
 
 ERRORS = 24  # shown
-READABLE = 20  # classes; a table of more has too many cells to read
-Confusion = Sequence[tuple[int, int, int]]  # true class, prediction, images (at least one)
-
-
-class Error(TypedDict):
-    """`confidence` and `probability`: what the network gave to its prediction and to the true class."""
-
-    picture: str
-    true: str
-    predicted: str
-    confidence: float
-    probability: float
-
-
-class Confused(TypedDict):
-    """`fraction`: of the images of the true class."""
-
-    true: str
-    predicted: str
-    images: int
-    fraction: float
-
-
-class Predicted(TypedDict):
-    """`rows`: of the confusion matrix, (images, fraction of the true class) each; None for too many classes."""
-
-    split: str
-    images: int
-    accuracy: float
-    names: Sequence[str]
-    confusion: Confusion
-    rows: list[list[tuple[int, float]]] | None
-    common: list[Confused]
-    errors: list[Error]
 
 
 class Wrong(NamedTuple):
@@ -59,8 +25,14 @@ class Wrong(NamedTuple):
     image_CHW: Tensor
 
 
-def predictions(run: ReportedRun, largest: int) -> Predicted | str | None:
-    """On the test split if the run was tested, else on the validation images."""
+@report_section("Predictions and errors", 30, drawn=("names", "confusion"))
+def predictions(run: ReportedRun, largest: int) -> Shown | str | None:
+    """The test split if the run was tested, else the validation images.
+
+    split, images, accuracy, names (of the classes), confusion [(true, predicted, images)] where there are any, its
+    rows of (images, fraction of the true class) unless there are too many classes, the most common confusions, and
+    errors, the most confident first, {picture, true, predicted, confidence, probability (of the true class)}.
+    """
     if run.about is not None and "class_names" not in run.about:
         return None
     if run.network is None or run.data is None:
@@ -72,15 +44,14 @@ def predictions(run: ReportedRun, largest: int) -> Predicted | str | None:
     known = run.predictions if split == "test" else None
     confusion_KK, wrong = classified(run.network, loader, data.num_classes, known)
     names, images = data.class_names, int(confusion_KK.sum())
-    confusion = [(i, j, int(confusion_KK[i, j])) for i, j in confusion_KK.nonzero().tolist()]
     return {
         "split": split,
         "images": images,
         "accuracy": float(confusion_KK.trace()) / max(1, images),
         "names": names,
-        "confusion": confusion,
-        "rows": table(confusion, len(names)) if len(names) <= READABLE else None,
-        "common": common(confusion, names),
+        "confusion": [(i, j, int(confusion_KK[i, j])) for i, j in confusion_KK.nonzero().tolist()],
+        "rows": table(confusion_KK) if len(names) <= NUMBERED else None,
+        "common": common(confusion_KK, names),
         "errors": [
             {
                 "picture": picture(error.image_CHW, data),
@@ -122,42 +93,20 @@ def classified(
     return confusion_KK, worst
 
 
-def table(confusion: Confusion, classes: int) -> list[list[tuple[int, float]]]:
+def table(confusion_KK: Tensor) -> list[list[tuple[int, float]]]:
     """The confusion matrix by rows, each cell with its fraction of the row."""
-    cells = {(true, predicted): count for true, predicted, count in confusion}
-    images = _images(confusion, classes)
-    return [
-        [(cells.get((i, j), 0), cells.get((i, j), 0) / max(1, images[i])) for j in range(classes)]
-        for i in range(classes)
-    ]
+    rows = zip(confusion_KK.tolist(), fractions(confusion_KK).tolist(), strict=True)
+    return [list(zip(*row, strict=True)) for row in rows]
 
 
-def common(confusion: Confusion, names: Sequence[str], most: int = 8) -> list[Confused]:
+def common(confusion_KK: Tensor, names: Sequence[str], most: int = 8) -> list[Shown]:
     """The most common confusions, the commonest first."""
-    images = _images(confusion, len(names))
-    wrong = sorted((entry for entry in confusion if entry[0] != entry[1]), key=lambda entry: -entry[2])[:most]
+    wrong_KK = confusion_KK.clone().fill_diagonal_(0)
+    order = wrong_KK.flatten().argsort(descending=True, stable=True)[:most].tolist()
+    pairs = [divmod(place, len(names)) for place in order]
+    part_KK = fractions(confusion_KK)
     return [
-        {"true": names[true], "predicted": names[predicted], "images": count, "fraction": count / images[true]}
-        for true, predicted, count in wrong
+        {"true": names[i], "predicted": names[j], "images": int(wrong_KK[i, j]), "fraction": float(part_KK[i, j])}
+        for i, j in pairs
+        if wrong_KK[i, j]
     ]
-
-
-def _images(confusion: Confusion, classes: int) -> list[int]:
-    """Of each true class."""
-    images = [0] * classes
-    for true, _, count in confusion:
-        images[true] += count
-    return images
-
-
-register(
-    Section(
-        key="predictions",
-        title="Predictions and errors",
-        place=30,
-        collect=predictions,
-        template=Path(__file__).with_suffix(".html.j2"),
-        script=Path(__file__).with_suffix(".js"),
-        drawn=("names", "confusion"),
-    )
-)

@@ -70,7 +70,7 @@ def _left_in_container() -> int | None:
         return None
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """To the system what the process has freed. Groups of several shapes break glibc's heap into pieces that it keeps:
     a process of a study grew from 0.7 to 3.3 GB so.
 

@@ -4,12 +4,8 @@ import atexit
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cnnlab.runs.record import read_summary
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 ENDED = ("completed", "failed", "interrupted")
 
@@ -78,7 +74,7 @@ class SweepProgress:
                 told = len(self.ended)
                 print(f"sweep: {self.words()}", flush=True)
 
-    def draw(self, console: "Console") -> None:
+    def draw(self, console: object) -> None:
         """One line, until `stop`, and nothing afterwards; also if the program ends in between."""
         from rich.progress import BarColumn, Progress, TextColumn
 

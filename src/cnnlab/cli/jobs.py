@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from multiprocessing.connection import Connection, wait
@@ -21,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from cnnlab._files import held
+from cnnlab._processes import end_with_parent
 from cnnlab.cli.check import check
 from cnnlab.cli.configs import read_config, save_config
 from cnnlab.cli.messages import explain, is_mistake
@@ -55,13 +55,11 @@ def run_apart(config: DictConfig, folder: Path) -> tuple[int, str]:
         check(config, "train")
     else:
         save_config(config, folder)  # from here on the run can be resumed, however it ends
-    outcome, tell = multiprocessing.Pipe(duplex=False)
-    arguments = (tell, _command(folder, again), config, folder, again)
+    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
-        multiprocessing.set_forkserver_preload(list(PRELOADED))
-        process: BaseProcess = multiprocessing.get_context("forkserver").Process(target=_run_here, args=arguments)
-    else:
-        process = multiprocessing.get_context("spawn").Process(target=_run_here, args=arguments)
+        context.set_forkserver_preload(list(PRELOADED))
+    outcome, tell = context.Pipe(duplex=False)
+    process = context.Process(target=_run_here, args=(tell, _command(folder, again), config, folder, again))
     process.start()
     tell.close()
     try:
@@ -131,7 +129,7 @@ def _run_here(tell: Connection, command: Command, config: DictConfig, folder: Pa
     _print_to(folder / OUTPUT)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the sweep's own one passes it on
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     message = ""
     try:
         from cnnlab.cli.programs.train import run
@@ -165,11 +163,3 @@ def _print_to(path: Path) -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt("terminated", number)
-
-
-def end_with_parent() -> None:
-    """A job whose sweep was killed must not go on beside the one that takes it up again."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os.kill(os.getpid(), signal.SIGKILL if os.name == "posix" else signal.SIGTERM)

@@ -1,1 +1,0 @@
-"""A search: its space, and its trials, each one a run."""
