@@ -156,7 +156,7 @@ def test_the_arms_of_every_study_can_be_told_apart(path: Path) -> None:
 
 def test_the_colours_are_there_and_differ() -> None:
     assert len({to_hex(colour) for colour in FIGURE_COLOURS}) == len(FIGURE_COLOURS)
-    css = files("cnnlab.report").joinpath("templates/study.css").read_text()
+    css = files("cnnlab.studies").joinpath("study.css").read_text()
     assert f".s{COLOURS - 1} {{" in css
     assert f".s{COLOURS} {{" not in css
 

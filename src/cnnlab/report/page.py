@@ -14,17 +14,18 @@ from markupsafe import Markup
 from cnnlab._colour import DIVERGING
 
 FOLDER = Path(__file__).parent / "templates"
+TABLES = FOLDER / "tables.js"  # the script of tables that can be sorted
 DASH = "\N{EN DASH}"
 
 
 def assemble(
-    template: str, scripts: tuple[str, ...], styles: tuple[str, ...], more: Iterable[str] = (), **values: object
+    template: Path, scripts: Iterable[Path], styles: Iterable[Path], more: Iterable[str] = (), **values: object
 ) -> str:
-    """A template of the folder `templates` with its scripts and styles, as one file. `more`: texts of scripts."""
+    """A template with its scripts and styles, after the look of all pages, as one file. `more`: scripts as text."""
     script = "\n".join([*map(_read, scripts), *more])
     # Only this script may run, and nothing may be loaded: names from data can't get around that either.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    css = "\n".join(map(_read, styles))
+    css = "\n".join(map(_read, [FOLDER / "report.css", *styles]))
     return filled(_read(template), css=Markup(css), script=Markup(script), digest=digest, **values)
 
 
@@ -40,8 +41,8 @@ def _compiled(template: str) -> jinja2.Template:
     return environment.from_string(template)
 
 
-def _read(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def diverging_colours(steps: int = 255) -> list[tuple[int, ...]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
 from cnnlab.report import sections
-from cnnlab.report.page import assemble, diverging_colours, filled, finite
+from cnnlab.report.page import FOLDER, TABLES, assemble, diverging_colours, filled, finite
 from cnnlab.report.section import ReportedRun, Section, Shown, report_sections
 from cnnlab.report.sections.facts import headline, status
 
@@ -51,9 +51,9 @@ def render(runs: Sequence[ReportedRun], collected: Collected) -> str:
     shown = [section for section in report_sections() if any(part is not None for part in collected[section.key])]
     predicted = collected["predictions"][0]
     return assemble(
-        "report.html.j2",
-        scripts=("tables.js", "report.js"),
-        styles=("report.css",),
+        FOLDER / "report.html.j2",
+        scripts=(TABLES, FOLDER / "report.js"),
+        styles=(),
         more=[section.script for section in shown],
         runs=runs,
         headline=headline(runs[0].summary, predicted if isinstance(predicted, Mapping) else {}),

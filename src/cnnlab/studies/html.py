@@ -6,14 +6,16 @@ What the page says of an interval comes in words with it; here nothing is comput
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cnnlab._choices import UsageError
 from cnnlab.draw.chart_svg import classes, readings, svg
 from cnnlab.draw.charts import Chart
 from cnnlab.draw.forests import Axis, Compared, Forest, axis_of
-from cnnlab.report.page import assemble
+from cnnlab.report.page import TABLES, assemble
 
+HERE = Path(__file__).parent
 COLOURS = 18  # in study.css: of starts in a mode; the largest study that comes along has 17
 
 
@@ -90,9 +92,9 @@ def render_study(page: StudyPage) -> str:
     charts = {name: [chart.styled(dressed) for chart in pictures] for name, pictures in sections.items()}
     every = [chart for pictures in charts.values() for chart in pictures]
     return assemble(
-        "study.html.j2",
-        scripts=("tables.js", "study.js"),
-        styles=("report.css", "study.css"),
+        HERE / "study.html.j2",
+        scripts=(TABLES, HERE / "study.js"),
+        styles=(HERE / "study.css",),
         page=page,
         styles_of=[classes(*style, COLOURS) for style in dressed.values()],
         forests=[(forest, *_forest(page, forest)) for forest in page.forests],

@@ -1,21 +1,23 @@
 """The page of the tour: one file, no network. Receives plain data, escapes every name in it."""
 
 import base64
-import builtins
 import io
-import keyword
-import tokenize
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup, escape
+import pygments
+from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from cnnlab.report.page import assemble, diverging_colours
 from cnnlab.tour.sheet import NARROW, WIDE, Sheet
 
+HERE = Path(__file__).parent
 DENSITY = {WIDE: 190, NARROW: 190}  # pixels an inch: twice those of a plain screen
 QUALITY = 88  # of WebP, from 0 to 100
 
@@ -42,9 +44,9 @@ class StepPage:
 def render(steps: list[StepPage], playground: dict[str, Any], facts: dict[str, str]) -> str:
     """The page. playground: picture and kernels, as `app.tour_playground` makes them. facts: {photograph, setup}."""
     return assemble(
-        "tour.html.j2",
-        scripts=("tour.js",),
-        styles=("report.css", "tour.css"),
+        HERE / "tour.html.j2",
+        scripts=(HERE / "tour.js",),
+        styles=(HERE / "tour.css",),
         steps=steps,
         highlight=highlight,
         facts=facts,
@@ -71,28 +73,4 @@ def picture(sheet: Sheet, width: float) -> tuple[str, int, int]:
 
 def highlight(code: str) -> Markup:
     """Python with its keywords, strings, comments and numbers in spans; nothing of it is taken for HTML."""
-    lines = code.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
-    found, end = [], 0
-    for token in tokenize.generate_tokens(io.StringIO(code).readline):
-        kind = _kind(token)
-        if kind is None:
-            continue
-        first, last = (starts[row - 1] + column for row, column in (token.start, token.end))
-        found += [escape(code[end:first]), Markup('<span class="{}">{}</span>').format(kind, code[first:last])]
-        end = last
-    return Markup("").join([*found, escape(code[end:])])
-
-
-def _kind(token: tokenize.TokenInfo) -> str | None:
-    if token.type == tokenize.NAME:
-        return "kw" if keyword.iskeyword(token.string) else "bi" if hasattr(builtins, token.string) else None
-    kinds = {tokenize.STRING: "st", tokenize.COMMENT: "co", tokenize.NUMBER: "nu"}
-    kinds |= {
-        getattr(tokenize, name): "st"
-        for name in ("FSTRING_START", "FSTRING_MIDDLE", "FSTRING_END")
-        if hasattr(tokenize, name)
-    }
-    return kinds.get(token.type)
+    return Markup(pygments.highlight(code, PythonLexer(stripnl=False, ensurenl=False), HtmlFormatter(nowrap=True)))

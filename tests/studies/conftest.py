@@ -1,8 +1,5 @@
-"""A headless Chromium of the system's, and a study made up of random numbers."""
+"""A study made up of random numbers."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from math import log1p
 from typing import Any
 
@@ -204,23 +201,3 @@ def study_page() -> StudyPage:
         commands=[("the whole study", "python scripts/study.py study=init_digits"), ("one run of it", one_run)],
         limits=["One network of 30,000 weights, one optimiser, digits only.", "360 test images: one is 0.28 points."],
     )
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no Chromium with its chromedriver here: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={profile}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    os.environ.setdefault("SE_AVOID_STATS", "true")
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield opened
-    opened.quit()
