@@ -2,8 +2,8 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -27,13 +27,13 @@ SHOWN = {
 }
 
 
-def print_results(metrics: dict[str, float], folder: Path) -> None:
+def print_results(metrics: Mapping[str, float], folder: Path) -> None:
     table = Table(box=box.SIMPLE, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for name, words in SHOWN.items():
         if name in metrics:
-            table.add_row(words, _number(metrics[name]))
+            table.add_row(words, _cell(metrics[name]))
     for picture in ("kernels", "curves", "boundaries"):
         path = folder / "figures" / f"{picture}.png"
         if path.is_file():
@@ -43,17 +43,17 @@ def print_results(metrics: dict[str, float], folder: Path) -> None:
     _print(table)
 
 
-def print_runs(title: str, rows: list[dict[str, Any]]) -> None:
+def print_runs(title: str, rows: Sequence[Mapping[str, object]]) -> None:
     """One line a run; every dict has the same keys."""
     table = Table(box=box.SIMPLE, title=title, title_justify="left")
     for name in rows[0]:
         table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
-        table.add_row(*(escape(value) if isinstance(value, str) else _number(value) for value in row.values()))
+        table.add_row(*(_cell(value) for value in row.values()))
     _print(table)
 
 
-def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+def write_csv(rows: Sequence[Mapping[str, object]], path: Path) -> None:
     """A header and a line for each of `rows`, which have the same keys; None is an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -69,7 +69,7 @@ def _print(table: Table) -> None:
     console.print(table)
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+def _cell(value: object) -> str:
+    if isinstance(value, int | float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+    return "-" if value is None else escape(str(value))

@@ -21,7 +21,7 @@ pytest.importorskip("optuna")
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from cnnlab.cli.search_space import as_option, read_space, tried
+from cnnlab.cli.search.space import as_option, read_space, tried
 
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "model.widths=[8]")
 SPACE = 'space={optimizer.lr: {low: 0.01, high: 1, log: true}, model.bank: [sobel, "gabor(size=5)"]}'

@@ -187,8 +187,8 @@ def test_jobs_of_several_processes_make_no_folders_beside_their_own(outside: Cal
 
 
 WRONG = {
-    "no JSON": ("{", "is no list of what was asked"),
-    "another list": ('{"overrides": [], "hydra_overrides": [], "jobs": [{}], "program": "train"}', "is no list"),
+    "no JSON": ("{", "is not a list of jobs"),
+    "another list": ('{"overrides": [], "hydra_overrides": [], "jobs": [{}], "program": "train"}', "is not a list of jobs"),
     "another program": ("train.py", "there is no program 'train.py'"),
     "a flag": ("--experimental-rerun=x", "has an option that is none"),
 }

@@ -45,7 +45,7 @@ def _check_names(program: str, options: Mapping[str, object], config: DictConfig
     for name in map(str, config):
         if name in options or re.search(rf"\$\{{\.*{re.escape(name)}\b", text):
             continue
-        inner = [f"{group}.{key}" for group, part in config.items() if isinstance(part, DictConfig) for key in part]
+        inner = [f"{group!s}.{key!s}" for group, part in config.items() if isinstance(part, DictConfig) for key in part]
         guess = meant(name, [*options, *inner])
         raise UsageError(f"{program} has no option {name!r}{guess}; valid: {', '.join(sorted(options))}")
 

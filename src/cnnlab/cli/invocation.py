@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError
@@ -47,19 +48,24 @@ def read_invocation(folder: Path, name: str = SWEEP) -> Invocation | None:
         known = False
     if not known:
         raise UsageError(f"{path} is not a list of jobs that a program wrote; start anew in another folder")
-    return Invocation(**{part: content[part] for part in Invocation.__annotations__})
+    whole: Invocation = content
+    return whole
 
 
-def write_invocation(folder: Path, hydra_config: DictConfig, jobs: list[Job], name: str = SWEEP) -> None:
-    """Raises UsageError if the folder has other jobs already, OSError if it can't be written."""
+def write_invocation(folder: Path, jobs: list[Job], name: str = SWEEP, section: DictConfig | None = None) -> None:
+    """How this program was called. `section`: Hydra's own part of the configuration, where no job runs yet.
+
+    Raises UsageError if the folder has other jobs already, OSError if it can't be written.
+    """
     known = read_invocation(folder, name)
     if known and known["jobs"] != jobs:
         raise UsageError(f"{folder} has other jobs than its options give today: have configurations changed?")
     if known:
         return
+    hydra_config = HydraConfig.get() if section is None else section
     own = [source.path for source in hydra_config.runtime.config_sources if source.provider == "command-line"]
     content = Invocation(
-        program=hydra_config.job.config_name,
+        program=str(hydra_config.job.config_name),
         config_dir=own[0] if own else None,
         hydra_overrides=list(hydra_config.overrides.hydra),
         overrides=list(hydra_config.overrides.task),

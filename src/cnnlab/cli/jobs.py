@@ -55,11 +55,13 @@ def run_apart(config: DictConfig, folder: Path) -> tuple[int, str]:
         check(config, "train")
     else:
         save_config(config, folder)  # from here on the run can be resumed, however it ends
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    outcome, tell = multiprocessing.Pipe(duplex=False)
+    arguments = (tell, _command(folder, again), config, folder, again)
     if os.name == "posix":
-        context.set_forkserver_preload(list(PRELOADED))
-    outcome, tell = context.Pipe(duplex=False)
-    process = context.Process(target=_run_here, args=(tell, _command(folder, again), config, folder, again))
+        multiprocessing.set_forkserver_preload(list(PRELOADED))
+        process: BaseProcess = multiprocessing.get_context("forkserver").Process(target=_run_here, args=arguments)
+    else:
+        process = multiprocessing.get_context("spawn").Process(target=_run_here, args=arguments)
     process.start()
     tell.close()
     try:

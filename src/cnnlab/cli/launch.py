@@ -103,7 +103,7 @@ def _run(program: str, config: DictConfig) -> int | Exception:
     try:
         check_trust(config, hydra_config.overrides.task)
         check(config, program)
-        _check_recipe(hydra_config)
+        _check_recipe(hydra_config.overrides.task)
         if hydra_config.mode == RunMode.MULTIRUN:
             return _run_in_sweep(program, config, folder)
         if is_first_process():
@@ -143,9 +143,9 @@ def _run_in_sweep(program: str, config: DictConfig, folder: Path) -> int:
     return _run_job(program, config, folder)
 
 
-def _check_recipe(hydra_config: DictConfig) -> None:
+def _check_recipe(task_overrides: Sequence[str]) -> None:
     """Raises UsageError for a recipe that isn't there: most data have none, so Hydra lets it pass."""
-    names = [text.partition("=")[2] for text in hydra_config.overrides.task if text.startswith("recipe=")]
+    names = [text.partition("=")[2] for text in task_overrides if text.startswith("recipe=")]
     loader = GlobalHydra.instance().config_loader()
     options = loader.get_group_options("recipe") if names else []
     for name in names:

@@ -41,7 +41,7 @@ class SweepTable(Callback):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(held(folder))
-            write_invocation(folder, config.hydra, jobs)
+            write_invocation(folder, jobs, section=config.hydra)
         except (OSError, ValueError) as error:
             print(f"cnnlab: {error}", file=sys.stderr)
             raise SystemExit(2) from None
@@ -74,7 +74,8 @@ def sweep_rows(folder: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for job, options in zip(jobs, values, strict=True):
         summary = read_summary(folder / job["folder"])
-        metrics = summary.get("metrics", {})
+        metrics = summary.get("metrics")
+        metrics = metrics if isinstance(metrics, dict) else {}
         rows.append(
             {"job": job["job"], "run": job["folder"]}
             | {name: options.get(name) for name in varied}

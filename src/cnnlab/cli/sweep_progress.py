@@ -4,8 +4,12 @@ import atexit
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnnlab.runs.record import read_summary
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ENDED = ("completed", "failed", "interrupted")
 
@@ -74,7 +78,7 @@ class SweepProgress:
                 told = len(self.ended)
                 print(f"sweep: {self.words()}", flush=True)
 
-    def draw(self, console: object) -> None:
+    def draw(self, console: "Console") -> None:
         """One line, until `stop`, and nothing afterwards; also if the program ends in between."""
         from rich.progress import BarColumn, Progress, TextColumn
 

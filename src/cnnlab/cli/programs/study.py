@@ -18,7 +18,7 @@ def run(config: DictConfig, folder: Path) -> int:
     """Do the study in `folder`, or what is left of it. Returns the exit status: 1 if some runs failed."""
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     study = design(config)
-    write_invocation(folder, HydraConfig.get(), [], STUDY)
+    write_invocation(folder, [], STUDY)
     try:
         result = study.run(folder, workers=config.workers, replicas=config.replicas, trust=trusted(config))
     except KeyboardInterrupt:

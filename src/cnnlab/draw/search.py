@@ -1,7 +1,6 @@
 """What a search found: the trials in their order, and the score against every option."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,7 +10,10 @@ from cnnlab._choices import UsageError
 
 
 def search_history(
-    scores: Sequence[float], options: Mapping[str, Sequence[Any]], logarithmic: Sequence[str], importance: Mapping
+    scores: Sequence[float],
+    options: Mapping[str, Sequence[object]],
+    logarithmic: Sequence[str],
+    importance: Mapping[str, float],
 ) -> Figure:
     """The first panel: `scores` (higher is better) in order, with the best so far. Then one panel an option: the
     score against its value in that trial, numbers on an axis (`logarithmic` names those with a logarithmic one),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnlab.cli.search_figure import search_history
+from cnnlab.draw.search import search_history
 
 
 def test_the_trials_are_drawn_in_order_with_the_best_so_far() -> None:

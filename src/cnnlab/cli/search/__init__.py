@@ -1,0 +1,1 @@
+"""A search: its space, and its trials, each one a run."""
