@@ -29,7 +29,17 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
 TEXTS = {path: path.read_text() for path in FILES}
 TREES = {path: ast.parse(text) for path, text in TEXTS.items()}
-LATER: dict[str, str] = {}  # what does not hold yet: test or file -> what is missing
+LATER = {  # what does not hold yet: a file, a room or "Any" -> what is missing
+    "kernels/sources.py": "kernels are looked at without a configuration",
+    "kernels/stimuli.py": "kernels are looked at without a configuration",
+    "kernels/subject.py": "kernels are looked at without a configuration",
+    "studies/bench.py": "a study is built without a configuration",
+    "studies/pool.py": "a worker watches its parent without cli",
+    "studies/spec.py": "a study is read without a configuration",
+    "tour/photograph.py": "the photograph has a home below both tour and kernels",
+    "tour/playground.py": "the photograph has a home below both tour and kernels",
+    "Any": "types in studies, kernels, tour, edges",
+}
 
 
 def name_of(path: Path) -> str:
@@ -81,9 +91,7 @@ def later(name: str) -> list[pytest.MarkDecorator]:
     return [pytest.mark.xfail(strict=True, reason=LATER[name])] if name in LATER else []
 
 
-EACH_FILE = pytest.mark.parametrize(
-    "path", [pytest.param(path, id=name_of(path), marks=later(name_of(path))) for path in FILES]
-)
+EACH_FILE = pytest.mark.parametrize("path", [pytest.param(path, id=name_of(path)) for path in FILES])
 ROOMS = sorted({room_of(path) for path in FILES} - {"private", "front door"})
 EACH_ROOM = pytest.mark.parametrize("room", [pytest.param(room, marks=later(room)) for room in ROOMS])
 
@@ -92,7 +100,7 @@ def test_every_room_is_in_the_plan() -> None:
     assert {room_of(path) for path in FILES} == set(LEVEL)
 
 
-@EACH_FILE
+@pytest.mark.parametrize("path", [pytest.param(path, id=name_of(path), marks=later(name_of(path))) for path in FILES])
 def test_imports_point_down_only(path: Path) -> None:
     room = room_of(path)
     for file in imported_files(path):
@@ -131,13 +139,14 @@ def test_the_command_line_is_thin() -> None:
         assert len(path.read_text().splitlines()) <= 20, path
 
 
-def test_any_is_the_exception() -> None:
+@pytest.mark.parametrize("most", [pytest.param(50, marks=later("Any"))])
+def test_any_is_the_exception(most: int) -> None:
     """In annotations and calls; imports not counted."""
     used = {
         name_of(path): sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree))
         for path, tree in TREES.items()
     }
-    assert sum(used.values()) <= 50, {name: count for name, count in used.items() if count}
+    assert sum(used.values()) <= most, {name: count for name, count in used.items() if count}
 
 
 @EACH_FILE

@@ -10,18 +10,17 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab._targets import current_target
-from cnnlab.cli.classes import locate
 from cnnlab.cli.entry import PROGRAMS
 from cnnlab.cli.folders import config_folder
 from cnnlab.cli.options import OPTIONS, Group
+from cnnlab.cli.targets import locate
 
 CONFIGS = config_folder()
-LATER = {"edge_detector": "EdgeDetector() is still the plain detector, not the one of detector=edge_detector"}
-CLASSES = [
-    pytest.param(path, marks=[pytest.mark.xfail(strict=True, reason=LATER[path.stem])] if path.stem in LATER else [])
-    for path in sorted(CONFIGS.glob("*/*.yaml"))
+CLASSES = sorted(
+    path
+    for path in CONFIGS.glob("*/*.yaml")
     if "_target_" in OmegaConf.load(path) and path.parent.name not in ("logger", "optimizer")
-]
+)
 
 
 def test_every_program_has_options_a_configuration_and_a_script() -> None:

@@ -23,7 +23,7 @@ from cnnlab._files import held
 from cnnlab.cli import entry as programs
 from cnnlab.cli.check import check
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
-from cnnlab.cli.sweep_progress import SweepProgress
+from cnnlab.cli.jobs.progress import SweepProgress
 
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "model.widths=[8]", "figures=false", "report=false")
 SMALL = (*QUICK, "trainer.max_epochs=2", "data.rotation=10")
@@ -188,7 +188,10 @@ def test_jobs_of_several_processes_make_no_folders_beside_their_own(outside: Cal
 
 WRONG = {
     "no JSON": ("{", "is not a list of jobs"),
-    "another list": ('{"overrides": [], "hydra_overrides": [], "jobs": [{}], "program": "train"}', "is not a list of jobs"),
+    "another list": (
+        '{"overrides": [], "hydra_overrides": [], "jobs": [{}], "program": "train"}',
+        "is not a list of jobs",
+    ),
     "another program": ("train.py", "there is no program 'train.py'"),
     "a flag": ("--experimental-rerun=x", "has an option that is none"),
 }

@@ -118,7 +118,9 @@ def test_in_the_configuration_of_a_run(here: Callable, trap: Path, finished: Pat
     end = whole.index("\n", start)
     Path("run/config.yaml").write_text(f"{whole[:start]}_target_: trap_module.Trap{whole[end:]}")
     assert_refused(here, trap, "resume=run", left=1)
-    assert_refused(here, trap, "run=run", program="evaluate", left=1)
+    here("run=run", program="evaluate")  # the checkpoint says what the network and the data are
+    assert not trap.exists()
+    assert "trap_module" not in sys.modules
 
 
 def test_what_reads_well_and_is_no_class_is_refused() -> None:

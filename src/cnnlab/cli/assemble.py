@@ -16,7 +16,7 @@ from torch import nn
 
 from cnnlab._choices import UsageError
 from cnnlab._trust import made_by
-from cnnlab.cli.classes import read as read_class
+from cnnlab.cli.targets import read as read_class
 from cnnlab.cli.values import fits
 from cnnlab.data.contract import Data, Facts
 from cnnlab.data.images.sources import source_of

@@ -9,7 +9,7 @@ from torch import nn
 
 from cnnlab._choices import UsageError
 from cnnlab.cli.check import check
-from cnnlab.cli.classes import read
+from cnnlab.cli.targets import read
 from cnnlab.edges.benchmark.sources import check_names
 from cnnlab.edges.contract import Detector
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.hydra_section import check_folder, check_section
-from cnnlab.cli.invocation import Job
+from cnnlab.cli.jobs.invocation import Job
 
 INSIDE = "hydra._internal.core_plugins."  # where Hydra's own launcher and sweeper are
 

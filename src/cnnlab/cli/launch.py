@@ -65,7 +65,7 @@ def _dispatch(program: str, arguments: list[str], folders: Folders) -> int:
         return 0
     resumed = [text.partition("=")[2] for text in arguments if text.startswith("resume=")]
     if resumed and resumed[-1] not in ("", "null"):
-        from cnnlab.cli.resume import resume, several
+        from cnnlab.cli.jobs.resume import resume, several
 
         others = [text for text in arguments if not text.startswith("resume=")]
         invocation = several(resumed[-1], others)
@@ -130,7 +130,7 @@ def _run_job(program: str, config: DictConfig, folder: Path) -> int:
 
 def _run_in_sweep(program: str, config: DictConfig, folder: Path) -> int:
     """A training has a process of its own and goes on where it stopped; other jobs are short and start anew."""
-    from cnnlab.cli.jobs import run_apart
+    from cnnlab.cli.jobs.apart import run_apart
 
     if program == "train":
         status, message = run_apart(config, folder)

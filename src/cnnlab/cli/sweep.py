@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from cnnlab._files import held
 from cnnlab.cli.hydra_internals import sweep_jobs
-from cnnlab.cli.invocation import read_invocation, write_invocation
-from cnnlab.cli.sweep_progress import SweepProgress
+from cnnlab.cli.jobs.invocation import read_invocation, write_invocation
+from cnnlab.cli.jobs.progress import SweepProgress
 from cnnlab.runs.record import read_summary
 
 METRICS = {  # column: name in the summary

@@ -1,18 +1,21 @@
 """Which classes a configuration may name, and what they are given: looked at before and after they are imported."""
 
+import importlib
 import inspect
 import json
 import re
 import typing
 from collections.abc import Mapping
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from cnnlab._choices import UsageError, nearest
+from cnnlab._targets import current_target
 from cnnlab.cli.values import fits, in_words
 
 # A configuration may come from anybody, and a class that it names is imported and called.
 ALLOWED = ("cnnlab.", "torch.optim.", "torchvision.models.", "lightning.")
+NO_ARGUMENTS = ("_target_", "_partial_", "_convert_")
 CLASS_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.[A-Z]\w*")
 
 
@@ -62,3 +65,34 @@ def check_types(prefix: str, wanted: Mapping[str, object], values: Mapping[str, 
             words = in_words(wanted[name])
             near = nearest(shown, words.split(" or "))
             raise UsageError(f"{prefix}{name}={shown}: expected {words or 'another value'}{near}")
+
+
+def read(group: str, config: DictConfig, kind: type) -> tuple[type, dict[str, object]]:
+    """The class that `config` names and its arguments, checked by name and type.
+
+    Raises UsageError for a class that is not allowed or no `kind`, and for arguments that it doesn't take.
+    """
+    check_targets(config)
+    located = locate(current_target(config._target_))
+    if not issubclass(located, kind):
+        raise UsageError(f"{group}: {config._target_} is no {kind.__name__}")
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    values = {str(key): value for key, value in plain.items() if key not in NO_ARGUMENTS}
+    check_arguments(group, located, {name: value for name, value in values.items() if name != "bank"})
+    return located, values
+
+
+def locate(target: str) -> type:
+    """The class of this name, its package one of those allowed. Raises UsageError if there is none."""
+    module, _, name = target.rpartition(".")
+    try:
+        package = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"_target_: there is no {target}: {error}") from error
+    located = getattr(package, name, None)
+    if located is None:
+        raise UsageError(f"_target_: there is no {name!r} in {module}{nearest(name, dir(package))}")
+    check_class(target, located)
+    assert isinstance(located, type)
+    return located

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from cnnlab._choices import UsageError
 from cnnlab._files import held
 from cnnlab.cli.check import check
-from cnnlab.cli.invocation import SEARCH, write_invocation
+from cnnlab.cli.jobs.invocation import SEARCH, write_invocation
 from cnnlab.cli.messages import while_composing
 from cnnlab.runs.record import RunRecord, recorded
 

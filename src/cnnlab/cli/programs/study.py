@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.cli.assemble import read, trusted
-from cnnlab.cli.invocation import STUDY, write_invocation
+from cnnlab.cli.jobs.invocation import STUDY, write_invocation
 from cnnlab.studies.study import Study
 
 GROUPS = ("model", "data", "optimizer", "schedule", "task", "trainer")

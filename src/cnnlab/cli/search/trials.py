@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
 from cnnlab._tables import print_runs, write_csv
-from cnnlab.cli.jobs import run_apart
+from cnnlab.cli.jobs.apart import run_apart
 from cnnlab.cli.search.space import Space, as_option
 from cnnlab.draw.search import search_history
 from cnnlab.runs.metrics import read_metrics

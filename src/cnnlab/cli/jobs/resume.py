@@ -6,8 +6,8 @@ from pathlib import Path
 from cnnlab._choices import UsageError
 from cnnlab.cli.check import check
 from cnnlab.cli.configs import read_config
-from cnnlab.cli.invocation import SEARCH, STUDY, SWEEP, Invocation, read_invocation
-from cnnlab.cli.jobs import quoted
+from cnnlab.cli.jobs.apart import quoted
+from cnnlab.cli.jobs.invocation import SEARCH, STUDY, SWEEP, Invocation, read_invocation
 from cnnlab.runs.folder import find_run
 from cnnlab.runs.record import read_summary
 
