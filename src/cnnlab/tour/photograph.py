@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab.data.photographs.decode import decode, large_pictures
-from cnnlab.kernels.subject import fitted
+from cnnlab.data.photographs.windows import fitted
 
 SHORT, LONG = 320, 480  # pixels of the sides, after scaling; what sticks out at the ends is cut off
 LEAST = 16  # pixels along a side, below which there is nothing to see

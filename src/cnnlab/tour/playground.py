@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cnnlab.data.photographs.windows import fitted
 from cnnlab.edges.colour import in_space
 from cnnlab.filters import bank
-from cnnlab.kernels.subject import fitted
 
 SHORT = 144  # pixels of the shorter side
 KERNELS = {  # what the page calls it -> expression
