@@ -46,6 +46,22 @@ def trusted_factory(name: str, trust: Collection[str]) -> Callable[..., object]:
     return factory
 
 
+def import_trusted(trust: Collection[str]) -> None:
+    """Import the packages, so that the families, starts and sections that they register are known.
+
+    Raises UsageError for one that isn't there, and for a name that is none.
+    """
+    for package in trust:
+        if not package.isidentifier():
+            raise UsageError(f"trust={package}: the name of a package, such as trust=my_nets")
+        with _working_folder():
+            try:
+                importlib.import_module(package)
+            except ModuleNotFoundError as error:
+                where = f"neither installed nor in {Path.cwd()}"
+                raise UsageError(f"trust={package}: there is no module {error.name}, {where}") from error
+
+
 class Made(NamedTuple):
     """What a factory made, and the arguments that it took."""
 
