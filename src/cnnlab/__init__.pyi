@@ -27,6 +27,7 @@ from .report.section import report_section as report_section
 from .runs.run import Run as Run
 from .training.evaluate import evaluate as evaluate
 from .training.recipe import Recipe as Recipe
+from .studies.study import Study as Study
 from .training.train import train as train
 
 __version__: str

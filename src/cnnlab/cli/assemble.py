@@ -16,6 +16,7 @@ from torch import nn
 
 from cnnlab._choices import UsageError
 from cnnlab._trust import made_by
+from cnnlab.cli.configs import trusted
 from cnnlab.cli.targets import read as read_class
 from cnnlab.cli.values import fits
 from cnnlab.data.contract import Data, Facts
@@ -97,12 +98,6 @@ def assemble(config: DictConfig, folder: Path) -> Assembled:
     network, factory, arguments = build_network(config.model, data, config.seed, trust)
     recipe = build_recipe(config, folder)
     return {"network": network, "data": data, "recipe": recipe, "factory": factory, "arguments": arguments}
-
-
-def trusted(config: DictConfig) -> tuple[str, ...]:
-    """The packages of one's own that the command line trusts."""
-    given = config.get("trust") or ()
-    return (given,) if isinstance(given, str) else tuple(given)
 
 
 class Built(typing.NamedTuple):

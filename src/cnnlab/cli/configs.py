@@ -49,3 +49,9 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(inner)
     elif isinstance(value, str):
         yield value
+
+
+def trusted(config: DictConfig) -> tuple[str, ...]:
+    """The packages of one's own that the command line trusts."""
+    given = config.get("trust") or ()
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -20,8 +20,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError, check_choice, nearest
+from cnnlab._trust import import_trusted
 from cnnlab.cli.check import check
-from cnnlab.cli.configs import check_trust, save_config
+from cnnlab.cli.configs import check_trust, save_config, trusted
 from cnnlab.cli.folders import Folders, register_resolvers
 from cnnlab.cli.hydra_internals import parse, run, watch
 from cnnlab.cli.hydra_section import check_flags
@@ -102,6 +103,7 @@ def _run(program: str, config: DictConfig) -> int | Exception:
     folder = Path(hydra_config.runtime.output_dir)
     try:
         check_trust(config, hydra_config.overrides.task)
+        import_trusted(trusted(config))  # what it registers, a bank or an arm may name
         check(config, program)
         _check_recipe(hydra_config.overrides.task)
         if hydra_config.mode == RunMode.MULTIRUN:

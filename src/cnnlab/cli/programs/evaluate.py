@@ -6,7 +6,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from cnnlab._tables import print_results, print_runs
-from cnnlab.cli.assemble import build_data, trainer_values, trusted
+from cnnlab.cli.assemble import build_data, trainer_values
+from cnnlab.cli.configs import trusted
 from cnnlab.runs.record import RunRecord, recorded
 from cnnlab.runs.run import Run
 from cnnlab.training.evaluate import evaluate

@@ -6,7 +6,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError
-from cnnlab.cli.assemble import build_network, trusted
+from cnnlab.cli.assemble import build_network
+from cnnlab.cli.configs import trusted
 from cnnlab.kernels.look import look_at_kernels
 from cnnlab.kernels.sources import layer_of, layer_of_file
 from cnnlab.kernels.subject import Subject, example, subject_of_network, subject_of_run

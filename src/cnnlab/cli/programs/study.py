@@ -7,7 +7,8 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.cli.assemble import read, trusted
+from cnnlab.cli.assemble import read
+from cnnlab.cli.configs import trusted
 from cnnlab.cli.jobs.invocation import STUDY, write_invocation
 from cnnlab.studies.study import Study
 
