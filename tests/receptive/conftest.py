@@ -1,8 +1,10 @@
-"""Gradients as the oracle of receptive fields. B batch, C channel, H, W image."""
+"""Two oracles of receptive fields: gradients, and pixels that are not numbers. B batch, C channel, H, W image."""
 
 import pytest
 import torch
 from torch import Tensor, nn
+
+from cnnlab.receptive import ReceptiveField
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,32 @@ def _support(
     if len(rows) == 0:
         return None
     return int(rows.min()), int(columns.min()), int(rows.max()), int(columns.max())
+
+
+@pytest.fixture(scope="session")
+def betrayed():
+    """The units that are not finite, or not what they were, when all pixels outside of their boxes are NaN.
+
+    Looked at are a row and a column of units through the middle of the map and the map's first row.
+    """
+    return _betrayed
+
+
+@torch.no_grad()
+def _betrayed(network: nn.Module, field: ReceptiveField, shape: tuple[int, int, int]) -> list[tuple[int, int]]:
+    network = network.double().eval()
+    image = torch.rand(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    height, width = field.grid
+    units = {(i, width // 2) for i in range(height)} | {(i, j) for i in (0, height // 2) for j in range(width)}
+    with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        expected = network(image).movedim(field.map_dims, (-2, -1))
+        wrong = []
+        for i, j in sorted(units):
+            box = field.clipped(i, j, *shape[1:])
+            inside = (..., slice(box.top, box.bottom + 1), slice(box.left, box.right + 1))
+            blind = torch.full_like(image, torch.nan)
+            blind[inside] = image[inside]
+            response = network(blind).movedim(field.map_dims, (-2, -1))
+            if not torch.allclose(response[..., i, j], expected[..., i, j], rtol=1e-12, atol=1e-12):
+                wrong.append((i, j))
+    return wrong

@@ -57,6 +57,36 @@ class SpaceToDepth(nn.Module):
         return self.mix(blocks.reshape(batch, 4 * channels, height // 2, width // 2))
 
 
+class BlocksAsChannels(nn.Module):
+    """Blocks of 2 by 2 into channels by reshapes, then windows over each of them by itself, then mixed."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.mix = inner, nn.Conv2d(8, 2, 1)
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        image_BCHW = image_BCHW[..., : image_BCHW.shape[2] // 2 * 2, : image_BCHW.shape[3] // 2 * 2]
+        batch, channels, height, width = image_BCHW.shape
+        blocks = image_BCHW.view(batch, channels, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 2, 4)
+        return self.mix(self.inner(blocks.reshape(batch, 4 * channels, height // 2, width // 2)))
+
+
+class InWindows(nn.Module):
+    """A layer in every window of 6 by 8 pixels, as if each were an image."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        y, x = image_BCHW.shape[2] // 6, image_BCHW.shape[3] // 8
+        batch, channels = image_BCHW.shape[:2]
+        cut = image_BCHW[..., : 6 * y, : 8 * x].reshape(batch, channels, y, 6, x, 8).permute(0, 2, 4, 1, 3, 5)
+        after = self.inner(cut.reshape(-1, channels, 6, 8))
+        whole = after.view(batch, y, x, *after.shape[1:]).permute(0, 3, 1, 4, 2, 5)
+        return whole.reshape(batch, after.shape[1], y * after.shape[2], x * after.shape[3])
+
+
 class Focus(nn.Module):
     """Every second row and column, four slices joined into channels, then mixed (YOLOv5's stem)."""
 
@@ -178,6 +208,12 @@ others = st.sampled_from(
         lambda: nn.ConvTranspose2d(2, 2, (2, 3), (2, 3), (0, 1), output_padding=(1, 0), dilation=(2, 1)),
         lambda: nn.Conv2d(2, 2, (3, 5), padding="same", dilation=(1, 2)),
         lambda: Focus(),
+        lambda: BlocksAsChannels(nn.MaxPool2d(3, 2, 1)),
+        lambda: BlocksAsChannels(nn.Upsample(scale_factor=1.5, mode="bilinear")),
+        lambda: InWindows(nn.Conv2d(2, 2, 3, padding=1)),
+        lambda: InWindows(nn.Conv2d(2, 2, (3, 2), 2, dilation=(1, 2))),
+        lambda: InWindows(nn.AvgPool2d(3, 1, 1)),
+        lambda: InWindows(nn.Upsample(size=(5, 11), mode="bilinear")),
         lambda: Windows(0),
         lambda: Windows(1),
         lambda: Patches(),
@@ -240,10 +276,8 @@ def torn() -> nn.Module:
 
 
 REASONS = (
-    "branches with strides",
     "branches with gaps between their fields",
     "one position is spread over all",  # a map of one row, enlarged
-    "resampled in steps that repeat only after",
 )
 
 

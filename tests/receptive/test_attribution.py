@@ -65,7 +65,7 @@ def test_grad_cam_of_a_network_that_ends_in_a_mean_is_its_class_activation_map()
 def test_grad_cam_of_a_named_layer_is_as_large_as_the_image() -> None:
     model = nn.Sequential(nn.AvgPool2d(2), *convolutional())
     assert attribute(model, IMAGES, CLASSES, ["grad_cam"], layer="1")["grad_cam"].shape == (3, 1, 4, 4)
-    with pytest.raises(ValueError, match="'9' has no map; valid: 0, 1, 2"):
+    with pytest.raises(ValueError, match="unknown layer with a map '9'; valid: 0, 1, 2"):
         attribute(model, IMAGES, CLASSES, ["grad_cam"], layer="9")
     with pytest.raises(ValueError, match="this network has none"):
         attribute(linear(), IMAGES, CLASSES, ["grad_cam"])
@@ -86,7 +86,10 @@ def test_the_module_is_left_as_it_was() -> None:
 
 
 def test_a_wrong_name_and_a_missing_captum_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="no attribution 'salience'; valid: saliency, integrated_gradients, grad_cam"):
+    with pytest.raises(
+        ValueError,
+        match=r"attribution 'salience' \(did you mean 'saliency'\?\); valid: saliency, integrated_gradients, grad_cam",
+    ):
         check_methods(["salience"])
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setitem(sys.modules, "captum.attr", None)

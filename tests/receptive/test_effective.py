@@ -54,7 +54,7 @@ def test_the_scale_of_the_gradients_changes_nothing_but_the_energy(gain: float) 
     plain = effective_field(network(), "3", random_inputs((3, 24, 32), 5))
     scaled = effective_field(nn.Sequential(network(), Gain(gain)), "1", random_inputs((3, 24, 32), 5))
     assert scaled.std == pytest.approx(plain.std, rel=1e-5)
-    assert scaled.share == plain.share
+    assert scaled.fraction == plain.fraction
     assert scaled.radius == pytest.approx(plain.radius, rel=1e-5)
     torch.testing.assert_close(scaled.heat_HW, plain.heat_HW * gain**2, rtol=1e-4, atol=0)
 
@@ -82,11 +82,11 @@ def test_nothing_is_outside_of_the_theoretical_field() -> None:
     assert found.heat_HW[box.top, box.left : box.right + 1].sum() > 0
 
 
-def test_a_uniform_map_has_the_moments_and_shares_of_the_uniform_distribution() -> None:
+def test_a_uniform_map_has_the_moments_and_fractions_of_the_uniform_distribution() -> None:
     pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1))
     found = effective_field(pooled, "0", torch.rand(2, 3, 10, 20))
     assert found.std == pytest.approx((math.sqrt((100 - 1) / 12), math.sqrt((400 - 1) / 12)))
-    assert found.share == {50: 0.5, 80: 0.8, 95: 0.95, 99: 0.99}
+    assert found.fraction == {50: 0.5, 80: 0.8, 95: 0.95, 99: 0.99}
     assert found.centroid == pytest.approx((4.5, 9.5))
     assert found.radius[50] < found.radius[80] < found.radius[95] < found.radius[99] <= math.hypot(4.5, 9.5)
 
@@ -95,10 +95,10 @@ def test_a_single_pixel_has_radius_zero() -> None:
     found = effective_field(nn.Sequential(nn.Conv2d(3, 2, 1)), "0", torch.rand(1, 3, 7, 9))
     assert found.std == pytest.approx((0, 0), abs=1e-9)
     assert set(found.radius.values()) == {0.0}
-    assert set(found.share.values()) == {1.0}
+    assert set(found.fraction.values()) == {1.0}
 
 
-def test_radius_and_share_of_a_known_map() -> None:
+def test_radius_and_fraction_of_a_known_map() -> None:
     """Gradients 3 and 1 side by side: energies 0.9 and 0.1, weights 3/4 and 1/4."""
     conv = nn.Conv2d(1, 1, (1, 2), bias=False)
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_radius_and_share_of_a_known_map() -> None:
     assert found.centroid == pytest.approx((2, 4.25))
     assert found.std == pytest.approx((0, math.sqrt(3) / 4), abs=1e-9)
     assert found.radius == pytest.approx({50: 0.25, 80: 0.25, 95: 0.75, 99: 0.75})
-    assert found.share == {50: 0.5, 80: 0.5, 95: 1.0, 99: 1.0}
+    assert found.fraction == {50: 0.5, 80: 0.5, 95: 1.0, 99: 1.0}
 
 
 class LastTokens(nn.Module):
@@ -153,7 +153,7 @@ def test_mistakes_say_what_is_wrong() -> None:
     noise = torch.rand(1, 3, 24, 32)
     with pytest.raises(ValueError, match="dead unit"):
         effective_field(Dead(), "", noise)
-    with pytest.raises(ValueError, match="did you mean '3'"):
+    with pytest.raises(ValueError, match=r"unknown layer '33' \(did you mean '3'\?\)"):
         effective_field(network(), "33", noise)
     with pytest.raises(ValueError, match="12 by 16"):
         effective_field(network(), "3", noise, (12, 0))

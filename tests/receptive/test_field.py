@@ -43,10 +43,10 @@ def test_rectangular_kernels_and_images_keep_their_axes_apart() -> None:
     assert field.clipped(0, 16, 21, 37) == (0, 32, 5, 36)
 
 
-def test_the_answer_does_not_depend_on_the_size_or_the_batch_of_the_example() -> None:
-    answers = [receptive_fields(small(), shape) for shape in ((3, 8, 9), (3, 90, 71), (1, 3, 20, 20), (4, 3, 20, 20))]
-    assert all(answer == answers[0] for answer in answers)
-    assert answers[0]["1"].grid != answers[1]["1"].grid
+def test_a_field_does_not_depend_on_the_size_or_the_batch_of_the_example() -> None:
+    fields = [receptive_fields(small(), shape) for shape in ((3, 8, 9), (3, 90, 71), (1, 3, 20, 20), (4, 3, 20, 20))]
+    assert all(field == fields[0] for field in fields)
+    assert fields[0]["1"].grid != fields[1]["1"].grid
 
 
 def test_upsampling_gives_a_fractional_stride_and_a_size_that_varies() -> None:
@@ -128,7 +128,9 @@ def test_what_holds_for_this_input_size_only_is_noted() -> None:
 
 def test_an_unknown_layer_is_an_error_with_the_nearest_name() -> None:
     fields = receptive_fields(Twice(), (3, 20, 20))
-    with pytest.raises(ValueError, match=r"did you mean 'conv#2'.*fork\[fine\]"):
+    with pytest.raises(
+        ValueError, match=r"unknown layer 'conv#3' \(did you mean 'conv#2'\?\); valid: 'conv', 'conv#2', 'fork\[fine\]"
+    ):
         check_layer(fields, "conv#3")
 
 

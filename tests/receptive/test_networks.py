@@ -1,4 +1,4 @@
-"""Published rows, and an answer for the networks that torchvision builds."""
+"""Published rows, and fields of the networks that torchvision builds."""
 
 import math
 
@@ -80,7 +80,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_every_kind_of_torchvision_network_gets_an_answer(name: str) -> None:
+def test_every_kind_of_torchvision_network_has_fields(name: str) -> None:
     reason, largest = ENDS[name]
     fields = fields_of(name, (3, 224, 224))
     assert fields[""].unbounded == reason

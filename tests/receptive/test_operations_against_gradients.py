@@ -51,8 +51,28 @@ SINGLE = {
     "2 made 41": Call(lambda image: F.interpolate(image[:, :, :2, :4], size=(41, 41), mode="nearest-exact")),
     "2 made 82": Call(lambda image: F.interpolate(image[:, :, :2, :2], size=(82, 94), mode="nearest")),
     "rolled the long way round": Call(lambda image: image.roll((12, -18), (2, 3))[:, :, :-1, 1:]),
+    # Steps that repeat after very many units, or never.
+    "uneven steps": Call(lambda image: F.interpolate(F.interpolate(image, scale_factor=1.23457), scale_factor=1.76543)),
+    "half as large, and back": Call(lambda image: image + _back(image, mode="bilinear")),
+    "corners aligned": Call(lambda image: image + _back(image, mode="bilinear", align_corners=True)),
+    "cubic, then a pool": Call(lambda image: F.avg_pool2d(image + _back(image, mode="bicubic"), 3, 2, 1)),
+    "branches of other strides": Call(lambda image: image[..., :4, :6] + image[..., :12:3, :12:2]),
+    "averages of blocks": Call(lambda image: F.avg_pool2d(F.pixel_unshuffle(image[..., :12, :18], 2), 2)),
+    "parts of blocks": Call(lambda image: image[..., :12, :18].unflatten(2, (4, 3))[:, :, :, 1:].mean(3)),
+    "parts of blocks in a row": Call(lambda image: _blocks(image, 2, 5)),
+    "blocks left out": Call(lambda image: F.avg_pool2d(_blocks(image, 3, 6, every=2), 3, 1)),
     "written into a channel": Call(lambda image: _with_blurred_channel(image)),
 }
+
+
+def _back(image: Tensor, **how: Any) -> Tensor:
+    return F.interpolate(F.avg_pool2d(image, 3, 2, 1), size=image.shape[2:], **how)
+
+
+def _blocks(image_BCHW: Tensor, height: int, width: int, every: int = 1) -> Tensor:
+    """The upper left part of blocks of 3 by 6, of every such block, side by side."""
+    blocks = image_BCHW[..., :12, :18].unflatten(3, (3, 6)).unflatten(2, (4, 3))
+    return blocks[:, :, ::every, :height, :, :width].flatten(4, 5).flatten(2, 3)
 
 
 def _mixed(patches_BKL: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What units answer to: oracles by brute force, and a module that is left as it was."""
+"""What units respond to: oracles by brute force, and a module that is left as it was."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.receptive.maximise import maximise_activation, maximise_activations
+from cnnlab.receptive.maximise import maximise_activations
 from cnnlab.receptive.stimuli import top_activating
 
 
@@ -36,7 +36,7 @@ def around(place: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 @pytest.mark.parametrize("per_image", [1, 3])
-def test_the_top_patches_are_those_of_a_search_through_all_answers(per_image: int) -> None:
+def test_the_top_patches_are_those_of_a_search_through_all_responses(per_image: int) -> None:
     network, data = small_network(), batches()
     found = top_activating(network, "0", iter(data), around, count=5, per_image=per_image)
     images, labels = (torch.cat(part) for part in zip(*data, strict=True))
@@ -58,14 +58,14 @@ def test_some_units_have_the_patches_that_they_have_among_all() -> None:
     ]
 
 
-def test_a_patch_is_the_box_of_its_unit_and_answers_as_the_unit_did() -> None:
+def test_a_patch_is_the_box_of_its_unit_and_drives_the_kernel_as_it_did_the_unit() -> None:
     network = small_network()
     weight, bias = network[0].weight.detach(), network[0].bias.detach()
     for unit, patches in enumerate(top_activating(network, "0", batches(), around, count=6, per_image=2)):
         for patch in patches:
             assert patch.patch_Chw.shape == (1, 3, 3)  # zeros beyond the image, as the convolution pads it
-            answer = float((patch.patch_Chw * weight[unit]).sum() + bias[unit])
-            assert answer == pytest.approx(patch.activation, abs=1e-5)
+            response = float((patch.patch_Chw * weight[unit]).sum() + bias[unit])
+            assert response == pytest.approx(patch.activation, abs=1e-5)
 
 
 def test_a_linear_layer_has_units_of_one_place() -> None:
@@ -80,7 +80,7 @@ def test_activation_maximisation_of_one_convolution_finds_the_kernel_itself(chan
     torch.manual_seed(2)
     network = nn.Sequential(nn.Conv2d(channels, 4, size, padding=size // 2))
     for unit in range(4):
-        found = maximise_activation(network, "0", unit, (channels, 21, 21))
+        (found,) = maximise_activations(network, "0", [unit], (channels, 21, 21))
         patch = found.image_CHW[:, 10 - size // 2 : 11 + size // 2, 10 - size // 2 : 11 + size // 2]
         cosine = F.cosine_similarity(patch.flatten(), network[0].weight[unit].detach().flatten(), dim=0)
         assert cosine > 0.95
@@ -89,15 +89,15 @@ def test_activation_maximisation_of_one_convolution_finds_the_kernel_itself(chan
 @pytest.mark.parametrize("layer", ["4", "5", "8"])
 def test_activation_maximisation_beats_a_thousand_random_images_of_its_norm(layer: str) -> None:
     network = small_network(3).eval()
-    found = maximise_activation(network, layer, 2, (1, 16, 16), steps=64)
+    (found,) = maximise_activations(network, layer, [2], (1, 16, 16), steps=64)
     norm = torch.linalg.vector_norm(found.image_CHW)
     images = torch.randn(1000, 1, 16, 16, generator=torch.Generator().manual_seed(5))
     images = images * norm / torch.linalg.vector_norm(images, dim=(1, 2, 3), keepdim=True)
     with torch.no_grad():
-        answers = images
+        responses = images
         for module in network[: int(layer) + 1]:
-            answers = module(answers)
-    random_best = answers[:, 2, 4, 4].max() if answers.ndim == 4 else answers[:, 2].max()
+            responses = module(responses)
+    random_best = responses[:, 2, 4, 4].max() if responses.ndim == 4 else responses[:, 2].max()
     assert found.activation > float(random_best)
     assert found.activation == max(found.course)
 
@@ -105,16 +105,17 @@ def test_activation_maximisation_beats_a_thousand_random_images_of_its_norm(laye
 def test_the_image_has_the_norm_asked_for_and_the_same_seed_gives_the_same_one() -> None:
     network = small_network()
     first, again, other = (
-        maximise_activation(network, "4", 0, (1, 16, 16), norm=3.0, steps=8, jitter=2, seed=s) for s in (0, 0, 1)
+        maximise_activations(network, "4", [0], (1, 16, 16), norm=3.0, steps=8, jitter=2, seed=s)[0] for s in (0, 0, 1)
     )
     assert float(torch.linalg.vector_norm(first.image_CHW)) == pytest.approx(3.0, rel=1e-5)
     torch.testing.assert_close(first.image_CHW, again.image_CHW, rtol=0, atol=0)
     assert not torch.equal(first.image_CHW, other.image_CHW)
 
 
-def test_smoothness_makes_images_smoother_at_the_cost_of_the_answer() -> None:
+def test_smoothness_makes_images_smoother_at_the_cost_of_the_response() -> None:
     rough, smooth = (
-        maximise_activation(small_network(), "4", 1, (1, 16, 16), steps=64, smoothness=weight) for weight in (0.0, 20.0)
+        maximise_activations(small_network(), "4", [1], (1, 16, 16), steps=64, smoothness=weight)[0]
+        for weight in (0.0, 20.0)
     )
 
     def variation(image: Tensor) -> float:
@@ -135,10 +136,10 @@ def test_the_module_is_left_as_it_was(training: bool) -> None:
     modes = [module.training for module in network.modules()]
     wanted = [parameter.requires_grad for parameter in network.parameters()]
     state = torch.random.get_rng_state()
-    maximise_activation(network, "4", 0, (1, 16, 16), steps=3, jitter=1)
+    maximise_activations(network, "4", [0], (1, 16, 16), steps=3, jitter=1)
     top_activating(network, "4", batches(1), around, count=2)
     with pytest.raises(ValueError, match="no unit"):
-        maximise_activation(network, "4", 6, (1, 16, 16))
+        maximise_activations(network, "4", [6], (1, 16, 16))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert [module.training for module in network.modules()] == modes
     assert [parameter.requires_grad for parameter in network.parameters()] == wanted
@@ -151,10 +152,10 @@ def test_the_module_is_left_as_it_was(training: bool) -> None:
 
 def test_mistakes_are_named_with_what_is_valid() -> None:
     network = small_network()
-    with pytest.raises(ValueError, match="no layer '44', did you mean '4'"):
-        maximise_activation(network, "44", 0, (1, 16, 16))
+    with pytest.raises(ValueError, match=r"unknown layer '44' \(did you mean '4'\?\)"):
+        maximise_activations(network, "44", [0], (1, 16, 16))
     with pytest.raises(ValueError, match="valid: 0 to 5"):
-        maximise_activation(network, "4", -1, (1, 16, 16))
+        maximise_activations(network, "4", [-1], (1, 16, 16))
     with pytest.raises(ValueError, match="at least one batch"):
         top_activating(network, "4", [], around)
     network.add_module("unused", nn.ReLU())
@@ -162,18 +163,18 @@ def test_mistakes_are_named_with_what_is_valid() -> None:
     lonely.inner, lonely.other = nn.Conv2d(1, 2, 3), nn.Conv2d(1, 2, 3)
     lonely.forward = lambda image: lonely.inner(image)
     with pytest.raises(ValueError, match="is not called"):
-        maximise_activation(lonely, "other", 0, (1, 8, 8))
+        maximise_activations(lonely, "other", [0], (1, 8, 8))
 
 
 @pytest.mark.parametrize("options", [{}, {"jitter": 2, "smoothness": 3.0}])
 def test_several_units_at_once_go_their_way_as_each_alone(options: dict) -> None:
     network = small_network()
-    with torch.no_grad():  # unit 1 never answers, so that its noise is drawn anew while the others climb
+    with torch.no_grad():  # unit 1 never responds, so that its noise is drawn anew while the others climb
         network[4].bias[1] -= 100
     units, shape = [3, 1, 0], (1, 16, 16)
     together = maximise_activations(network, "5", units, shape, steps=20, **options)
     for unit, found in zip(units, together, strict=True):
-        alone = maximise_activation(network, "5", unit, shape, steps=20, **options)
+        (alone,) = maximise_activations(network, "5", [unit], shape, steps=20, **options)
         assert found.course == pytest.approx(alone.course, rel=1e-4, abs=1e-5)
         torch.testing.assert_close(found.image_CHW, alone.image_CHW, rtol=1e-3, atol=1e-4)
     assert together[1].activation == 0
@@ -188,9 +189,9 @@ def test_progress_is_told_step_by_step() -> None:
     assert seen == [0, 1, 2, 3, 4, 5]
 
 
-def test_the_answer_told_is_the_answer_to_the_image_told_also_with_jitter() -> None:
+def test_the_activation_is_the_response_to_the_returned_image_also_with_jitter() -> None:
     network = small_network().eval()
     for found in maximise_activations(network, "4", [0, 5], (1, 16, 16), steps=12, jitter=3):
         with torch.no_grad():
-            answer = network[:5](found.image_CHW[None])[0, :, 4, 4]
-        assert min(abs(float(one) - found.activation) for one in answer) < 1e-4
+            response = network[:5](found.image_CHW[None])[0, :, 4, 4]
+        assert min(abs(float(one) - found.activation) for one in response) < 1e-4

@@ -38,7 +38,7 @@ def test_a_unit_sees_what_a_gradient_says() -> None:
 
 def test_the_middle_counts_most_and_the_more_so_the_deeper() -> None:
     found = measured_fields()
-    shares = [field.share[95] for field in found]
+    shares = [field.fraction[95] for field in found]
     assert shares == sorted(shares, reverse=True)
     assert shares[-1] < 0.5
     for field in found[1:]:

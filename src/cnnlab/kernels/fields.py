@@ -112,7 +112,7 @@ def _write_json(subject: Subject, fields: Fields, measured: Sequence[EffectiveFi
             "centroid": field.centroid,
             "std": field.std,
             "radius": field.radius,
-            "share": field.share,
+            "share": field.fraction,
         }
         for field in measured
     }

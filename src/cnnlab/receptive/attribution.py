@@ -1,4 +1,4 @@
-"""Which pixels an answer came from: saliency, integrated gradients and Grad-CAM, as captum computes them.
+"""Which pixels a score came from: saliency, integrated gradients and Grad-CAM, as captum computes them.
 
 B batch, C channel, H height, W width of images; K class, Y and X places on a layer's map. captum is an optional extra
 and imported when it is needed. The module is left as it was: mode, gradients, hooks and the random state.
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, check_choice
 from cnnlab.receptive.responses import undisturbed
 
 METHODS = ("saliency", "integrated_gradients", "grad_cam")
@@ -37,7 +37,7 @@ def attribute(
     import captum.attr
 
     image_BCHW, target_B = image_BCHW.detach(), target_B.detach()
-    found: dict[str, Tensor] = {}
+    attributed: dict[str, Tensor] = {}
     with undisturbed(module), torch.enable_grad():
         for method in methods:
             if method == "saliency":
@@ -50,15 +50,14 @@ def attribute(
                 cam = captum.attr.LayerGradCam(module, place)
                 coarse_B1YX = cam.attribute(image_BCHW.clone().requires_grad_(), target_B, relu_attributions=True)
                 maps = F.interpolate(coarse_B1YX, image_BCHW.shape[-2:], mode="bilinear", align_corners=False)
-            found[method] = maps.detach().cpu()
-    return found
+            attributed[method] = maps.detach().cpu()
+    return attributed
 
 
 def check_methods(methods: Iterable[str]) -> None:
     """Raises ValueError for a name that is none of METHODS, and where captum is not installed."""
-    unknown = [method for method in methods if method not in METHODS]
-    if unknown:
-        raise UsageError(f"there is no attribution {unknown[0]!r}; valid: {', '.join(METHODS)}")
+    for method in methods:
+        check_choice("attribution", method, METHODS)
     try:
         import captum.attr  # noqa: F401
     except ImportError as error:
@@ -66,37 +65,37 @@ def check_methods(methods: Iterable[str]) -> None:
 
 
 def map_layer(module: nn.Module, image_BCHW: Tensor) -> str:
-    """The last module within `module` that answers with a map of more than one place: what Grad-CAM looks at.
+    """The last module within `module` that returns a map of more than one place: what Grad-CAM looks at.
 
     ValueError if there is none.
     """
-    return list(_map_layers(module, image_BCHW))[-1]
+    return _map_layers(module, image_BCHW)[-1]
 
 
 def _checked(module: nn.Module, image_BCHW: Tensor, layer: str | None) -> str:
     known = _map_layers(module, image_BCHW)
-    if layer is not None and layer not in known:
-        raise UsageError(f"layer {layer!r} has no map; valid: {', '.join(known)}")
-    return list(known)[-1] if layer is None else layer
+    if layer is not None:
+        check_choice("layer with a map", layer, known)
+    return layer or known[-1]
 
 
-def _map_layers(module: nn.Module, image_BCHW: Tensor) -> dict[str, None]:
-    """Names of the modules with maps, in the order in which they answered last."""
-    names = {one: name for name, one in module.named_modules() if name}
-    found: dict[str, None] = {}
+def _map_layers(module: nn.Module, image_BCHW: Tensor) -> list[str]:
+    """Names of the modules with maps, in the order of their last calls."""
+    names = {part: name for name, part in module.named_modules() if name}
+    mapped: dict[str, None] = {}
 
-    def note(one: nn.Module, _given: tuple, answer: object) -> None:
-        if isinstance(answer, Tensor) and answer.ndim == 4 and answer.shape[-1] * answer.shape[-2] > 1:
-            found.pop(names[one], None)
-            found[names[one]] = None
+    def note(part: nn.Module, _inputs: object, response: object) -> None:
+        if isinstance(response, Tensor) and response.ndim == 4 and response.shape[-1] * response.shape[-2] > 1:
+            mapped.pop(names[part], None)
+            mapped[names[part]] = None
 
-    handles = [one.register_forward_hook(note) for one in names]
+    handles = [part.register_forward_hook(note) for part in names]
     try:
         with undisturbed(module), torch.no_grad():
             module(image_BCHW[:1])
     finally:
         for handle in handles:
             handle.remove()
-    if not found:
-        raise UsageError("Grad-CAM needs a layer that answers with a map, and this network has none")
-    return found
+    if not mapped:
+        raise UsageError("Grad-CAM needs a layer that returns a map, and this network has none")
+    return list(mapped)

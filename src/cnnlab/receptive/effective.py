@@ -21,7 +21,7 @@ LEVELS = (50, 80, 95, 99)  # per cent of the energy
 
 @dataclass(frozen=True, eq=False)
 class EffectiveField:
-    """What one unit of a layer answers to, over N inputs.
+    """What one unit of a layer listens to, over N inputs.
 
     layer, unit: the layer's name and the unit (i, j); None where the layer has no map, then all of it is summed.
     heat_HW: (H, W) float64, the energy: squared gradient, summed over input channels, mean over inputs.
@@ -29,8 +29,8 @@ class EffectiveField:
         For one linear network these are the absolute gradients, so n stacked uniform k-kernels give
         sqrt(n (k² - 1) / 12) (Luo et al. 2016).
     radius: per cent -> pixels; the smallest disc about the centroid that holds that much of the energy.
-    share: per cent -> the smallest number of pixels that together hold that much of the energy, as a share of
-        the pixels of the theoretical field inside of the image; of the whole image along an unbounded axis.
+    fraction: per cent -> the smallest number of pixels that together hold that much of the energy, as a fraction
+        of the pixels of the theoretical field inside of the image; of the whole image along an unbounded axis.
     count: N. theoretical: the layer's theoretical field.
     """
 
@@ -40,7 +40,7 @@ class EffectiveField:
     centroid: tuple[float, float]
     std: tuple[float, float]
     radius: dict[int, float]
-    share: dict[int, float]
+    fraction: dict[int, float]
     count: int
     theoretical: ReceptiveField
 
@@ -78,7 +78,7 @@ def effective_field(
             count += len(image_BCHW)
             if progress is not None:
                 progress(count)
-    if energy is None or count == 0:
+    if energy is None or field is None or count == 0:
         raise UsageError("an effective field needs at least one input; got none")
     return _measured(layer, unit, energy / count, count, field)
 
@@ -119,12 +119,12 @@ def _squared_gradient(
     """(H, W) float64: squared gradient of the unit, summed over the batch and the input channels."""
     output = captured(module, layer, image_BCHW)
     if unit is not None:
-        first, second = field.map_dims
-        if first == second:
-            output = output.select(first, unit[0] * field.grid[1] + unit[1])
+        assert field.grid is not None and field.map_dims is not None  # noqa: PT018
+        rows, columns = field.map_dims
+        if rows == columns:
+            output = output.select(rows, unit[0] * field.grid[1] + unit[1])
         else:
-            output = output.select(max(first, second), unit[1] if second > first else unit[0])
-            output = output.select(min(first, second), unit[0] if second > first else unit[1])
+            output = output.movedim((rows, columns), (-2, -1))[..., unit[0], unit[1]]
     if not output.requires_grad:
         raise UsageError(f"layer {layer!r} has no gradient with respect to the image")
     (gradient_BCHW,) = torch.autograd.grad(output.sum(), image_BCHW, allow_unused=True)
@@ -149,16 +149,16 @@ def _measured(
         for axis, size in enumerate((height, width))
     ]
     (y, std_h), (x, std_w) = moments
-    share_HW = heat_HW / peak
-    share_HW = share_HW / share_HW.sum()
+    energy_HW = heat_HW / peak
+    energy_HW = energy_HW / energy_HW.sum()
     rows = torch.arange(height, dtype=torch.float64).unsqueeze(1) - y
     columns = torch.arange(width, dtype=torch.float64).unsqueeze(0) - x
     distance, order = torch.sqrt(rows**2 + columns**2).flatten().sort()
-    inside, largest = share_HW.flatten()[order].cumsum(0), share_HW.flatten().sort(descending=True).values.cumsum(0)
+    inside, largest = energy_HW.flatten()[order].cumsum(0), energy_HW.flatten().sort(descending=True).values.cumsum(0)
     area = _theoretical_area(field, unit, height, width)
     radius = {level: float(distance[_first(inside, level)]) for level in LEVELS}
-    share = {level: (_first(largest, level) + 1) / area for level in LEVELS}
-    return EffectiveField(layer, unit, heat_HW, (y, x), (std_h, std_w), radius, share, count, field)
+    fraction = {level: (_first(largest, level) + 1) / area for level in LEVELS}
+    return EffectiveField(layer, unit, heat_HW, (y, x), (std_h, std_w), radius, fraction, count, field)
 
 
 def _moments(weights: Tensor, places: Tensor) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The answer for one layer: its receptive field, as numbers and as a map between units and pixels.
+"""The receptive field of one layer, as numbers and as a map between units and pixels.
 
 Convention of Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", Distill
 (doi 10.23915/distill.00021): pixels and units count from 0, the field of the first unit starts at pixel -padding.
@@ -79,15 +79,18 @@ class ReceptiveField:
 
         With gaps between fields a range may be empty. Raises ValueError where the field is unbounded.
         """
-        if self.unbounded is not None:
+        rows, columns = self.axes
+        if rows is None or columns is None:
             raise UsageError(f"every unit may see pixel ({y}, {x}): the field is unbounded ({self.unbounded})")
-        found = [axis.units(pixel) for axis, pixel in zip(self.axes, (y, x), strict=True)]
-        return tuple(range(max(some.start, 0), max(some.stop, 0)) for some in found)
+        ends = rows.units(y), columns.units(x)
+        (top, bottom), (left, right) = ((max(some.start, 0), max(some.stop, 0)) for some in ends)
+        return range(top, bottom), range(left, right)
 
     def _span(self, axis: int, unit: int) -> tuple[int, int]:
-        span = self.axes[axis](unit)
+        along = self.axes[axis]
+        span = None if along is None else along(unit)
         if span is None:
-            raise UsageError(f"unit {unit} along {'hw'[axis]} sees nothing of the image (a gap of a transposed layer)")
+            raise UsageError(f"unit {unit} along {'hw'[axis]} sees nothing of the image: a gap, or no unit")
         return span
 
 
@@ -97,28 +100,23 @@ def field_of(geometry: Geometry, where: str) -> ReceptiveField:
     A sequence of tokens in the order of rows counts as a map; channels that hold places (after a flattening) and
     windows do not.
     """
-    geometry, places = _as_map(geometry, where)
-    axes = tuple(None if isinstance(axis, Unbounded) else axis for axis in geometry.maps)
+    geometry, (rows, columns) = _as_map(geometry, where)
+    h, w = (None if isinstance(axis, Unbounded) else axis for axis in geometry.maps)
     reasons = [axis.reason for axis in geometry.maps if isinstance(axis, Unbounded)]
     notes = geometry.notes
-    for name, axis in zip("hw", axes, strict=True):
+    for name, axis in (("h", h), ("w", w)):
         if axis is not None and len(set(axis.sizes)) > 1:
             notes += (f"size along {name} varies with position: {min(axis.sizes)} to {max(axis.sizes)}",)
-    numbers = [_numbers(axis) for axis in axes]
-    size, stride, padding, centre = (tuple(pair) for pair in zip(*numbers, strict=True))
-    grid = tuple(place[1] for place in places) if None not in places else None
-    dims = tuple(place[0] for place in places) if None not in places else None
-    return ReceptiveField(size, stride, padding, centre, reasons[0] if reasons else None, notes, axes, grid, dims)
+    (height, stride_h, padding_h, centre_h), (width, stride_w, padding_w, centre_w) = _numbers(h), _numbers(w)
+    size, stride, padding, centre = (height, width), (stride_h, stride_w), (padding_h, padding_w), (centre_h, centre_w)
+    grid = None if rows is None or columns is None else (rows[1], columns[1])
+    dims = None if rows is None or columns is None else (rows[0], columns[0])
+    return ReceptiveField(size, stride, padding, centre, reasons[0] if reasons else None, notes, (h, w), grid, dims)
 
 
 def _as_map(geometry: Geometry, where: str) -> tuple[Geometry, list[tuple[int, int] | None]]:
     """Geometry with one factor per axis, and for each axis its (dimension, units), None if it has none."""
-    reason = f"flattened in {where}"
-    for number, dim in enumerate(geometry.dims):
-        if axes_of(dim) and any(factor.axis is None for factor in dim):
-            mixed = geometry.mixed([number], reason, "layout")
-            dims = (*geometry.dims[:number], tuple(f for f in dim if f.axis is None), *geometry.dims[number + 1 :])
-            geometry = mixed.settled(dims, reason)
+    geometry = geometry.gathered(f"flattened in {where}")
     places: list[tuple[int, int] | None] = [None, None]
     for axis in (0, 1):
         homes = [number for number, dim in enumerate(geometry.dims) if axis in axes_of(dim)]
@@ -130,7 +128,7 @@ def _as_map(geometry: Geometry, where: str) -> tuple[Geometry, list[tuple[int, i
     return geometry, places
 
 
-def _numbers(axis: AxisMap | None) -> tuple[Number, Number, Number, Number]:
+def _numbers(axis: AxisMap | None) -> tuple[int | None, Number, int | None, Number]:
     """Size, stride, padding and centre along one axis."""
     if axis is None:
         return None, None, None, None

@@ -6,6 +6,7 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnlab.receptive import Box, EffectiveField, ReceptiveField
@@ -15,16 +16,18 @@ COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#C
 
 
 def growth(fields: dict[str, ReceptiveField], image_size: tuple[int, int] | None = None) -> Figure:
-    """Size and stride of the field over depth, one point a layer; unbounded layers are crosses at the top."""
+    """Size of the field over depth, one point per layer; unbounded layers are crosses at the top."""
     names = list(fields)
     figure = Figure(figsize=(max(6.0, min(16.0, 0.16 * len(names) + 4)), 4.6), layout="constrained")
     axis = figure.subplots()
-    largest = max((max(field.size) for field in fields.values() if field.unbounded is None), default=1)
+    largest = max((size for field in fields.values() for size in field.size if size is not None), default=1)
     for number, (what, colour) in enumerate((("height", COLOURS[4]), ("width", COLOURS[0]))):
-        bounded = [(place, fields[name].size[number]) for place, name in enumerate(names)]
-        bounded = [(place, size) for place, size in bounded if size is not None]
-        line = {"marker": "o", "markersize": 4 - number, "linestyle": "-" if number == 0 else "--", "color": colour}
-        axis.plot(*zip(*bounded, strict=True), label=f"size, {what}", **line) if bounded else None
+        sizes = {place: field.size[number] for place, field in enumerate(fields.values())}
+        bounded = {place: size for place, size in sizes.items() if size is not None}
+        if bounded:
+            style = "o-" if number == 0 else "o--"
+            points = list(bounded), list(bounded.values())
+            axis.plot(*points, style, markersize=4 - number, color=colour, label=f"size, {what}")
     top = max(largest, max(image_size or (1, 1)))  # what sees everything sees no less than the image
     endless = [place for place, name in enumerate(names) if fields[name].unbounded is not None]
     if endless:
@@ -46,13 +49,13 @@ def boxes(image_CHW: Tensor, shown: Sequence[tuple[str, Box]]) -> Figure:
     height, width = image_CHW.shape[-2:]
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     axis = figure.subplots()
-    axis.imshow(_displayed(image_CHW), **_grey(image_CHW))
+    axis.imshow(_displayed(image_CHW), cmap="gray", vmin=0, vmax=1)  # of colour images the last three are ignored
     for number, (name, box) in enumerate(shown):
         colour = COLOURS[number % len(COLOURS)]
         sides = box.right - box.left + 1, box.bottom - box.top + 1
-        style = {"fill": False, "edgecolor": colour, "linewidth": 2, "clip_on": False}
-        label = f"{name}: {sides[1]} x {sides[0]}"
-        axis.add_patch(Rectangle((box.left - 0.5, box.top - 0.5), *sides, label=label, **style))
+        outline = Rectangle((box.left - 0.5, box.top - 0.5), *sides, fill=False, edgecolor=colour, linewidth=2)
+        outline.set(label=f"{name}: {sides[1]} x {sides[0]}", clip_on=False)
+        axis.add_patch(outline)
     edges = [(-0.5, -0.5, height - 0.5, width - 0.5), *[box for _, box in shown]]
     top, left = min(edge[0] for edge in edges), min(edge[1] for edge in edges)
     bottom, right = max(edge[2] for edge in edges), max(edge[3] for edge in edges)
@@ -95,10 +98,6 @@ def _disc(field: EffectiveField) -> Circle:
     return Circle(centre, max(field.radius[95], 0.5), fill=False, edgecolor="white", linestyle="--", linewidth=1)
 
 
-def _displayed(image_CHW: Tensor) -> np.ndarray:
+def _displayed(image_CHW: Tensor) -> NDArray[np.float32]:
     image = image_CHW.detach().cpu().float().clamp(0, 1)
     return image.permute(1, 2, 0).numpy() if len(image) == 3 else image.mean(0).numpy()
-
-
-def _grey(image_CHW: Tensor) -> dict:
-    return {} if len(image_CHW) == 3 else {"cmap": "gray", "vmin": 0, "vmax": 1}

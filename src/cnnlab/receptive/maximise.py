@@ -7,31 +7,23 @@ on the layer's map. The module is left as it was: mode, gradients, hooks and the
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
-from cnnlab.receptive.responses import forward, map_of, recorded, undisturbed
+from cnnlab.receptive.responses import response_map, undisturbed
 
 DRAWS = 32  # images of noise of which gradient ascent starts from the best
 
 
 @dataclass(frozen=True)
 class Maximised:
-    """The image that gradient ascent found, (C, H, W), the unit's answer to it, and the answer after each step."""
+    """The image that gradient ascent found, (C, H, W), the unit's response to it, and that after each step."""
 
     image_CHW: Tensor
     activation: float
     course: tuple[float, ...]
-
-
-def maximise_activation(
-    module: nn.Module, layer: str, unit: int, shape: tuple[int, int, int], **options: Any
-) -> Maximised:
-    """`maximise_activations` for one unit."""
-    return maximise_activations(module, layer, [unit], shape, **options)[0]
 
 
 def maximise_activations(
@@ -51,51 +43,50 @@ def maximise_activations(
     """For each of `units` (channels of `layer`) an image (C, H, W) = `shape` that drives it as far as gradient ascent
     gets. All of them take a step at once, each as if it were alone.
 
-    Erhan, Bengio, Courville & Vincent 2009: what grows is the answer at the middle of the unit's map, minus
+    Erhan, Bengio, Courville & Vincent 2009: what grows is the response at the middle of the unit's map, minus
     `smoothness` times the total variation of the image (mean absolute difference of neighbours). Activations grow with
     contrast, so the image stays on the sphere of length `norm` about 0 (by default sqrt(CHW) / 4, a contrast of 1/4),
     which takes the place of a penalty on its square. Each of `steps` goes up to 2 `rate` times that length along the
     gradient, less by a cosine down to 0; `jitter` moves the image by up to so many pixels first. The best image on the
-    way comes back. The start is the best of DRAWS images of noise, and where the gradient is zero (behind a ReLU that
+    way comes back. The start is the best of DRAWS images of noise, and where the gradient is zero (before a ReLU that
     is closed) noise is drawn anew: a unit that all noise leaves silent stays so. `watch` wraps the steps, so that
     progress can be shown. ValueError for an unknown layer or unit.
     """
     length = math.sqrt(math.prod(shape)) / 4 if norm is None else norm
     noise = [_Noise(module, shape, length, seed) for _ in units]  # each unit's own, so that its course is its own
     courses: list[Tensor] = []
-    with undisturbed(module), torch.enable_grad(), recorded(module, layer) as answers:
+    with undisturbed(module), torch.enable_grad():
 
         def judged(image_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-            """(N, U) each: the answers of all units to each image, and what is to grow."""
-            forward(module, image_NCHW)
-            answer_NU = _middles(map_of(answers, layer), layer, units)
+            """(N, U) each: the responses of all units to each image, and what is to grow."""
+            response_NU = _middles(response_map(module, layer, image_NCHW), layer, units)
             rough_N = _total_variation(image_NCHW) if smoothness else image_NCHW.new_zeros(len(image_NCHW))
-            return answer_NU, answer_NU - smoothness * rough_N.unsqueeze(1)
+            return response_NU, response_NU - smoothness * rough_N.unsqueeze(1)
 
         image_UCHW = _starts(noise, judged)
-        best_UCHW, best_answer_U = image_UCHW, torch.zeros_like(image_UCHW[:, 0, 0, 0])
-        best_gain_U = torch.full_like(best_answer_U, -math.inf)
+        best_UCHW, best_response_U = image_UCHW, torch.zeros_like(image_UCHW[:, 0, 0, 0])
+        best_gain_U = torch.full_like(best_response_U, -math.inf)
         for step in watch(range(steps + 1)):
             moves = [one.move(jitter) for one in noise]
             pushed_UCHW = _rolled(image_UCHW, moves).requires_grad_()
-            answer_U, gain_U = (one_UU.diagonal() for one_UU in judged(pushed_UCHW))
+            response_U, gain_U = (one_UU.diagonal() for one_UU in judged(pushed_UCHW))
             (slope_UCHW,) = torch.autograd.grad(gain_U.sum(), pushed_UCHW)
             if jitter:  # the image itself was not judged yet
                 with torch.no_grad():
-                    answer_U, gain_U = (one_UU.diagonal() for one_UU in judged(image_UCHW))
-            answer_U, gain_U = answer_U.detach(), gain_U.detach()
-            courses.append(answer_U)
+                    response_U, gain_U = (one_UU.diagonal() for one_UU in judged(image_UCHW))
+            response_U, gain_U = response_U.detach(), gain_U.detach()
+            courses.append(response_U)
             better_U = gain_U > best_gain_U
             best_UCHW = torch.where(better_U[:, None, None, None], image_UCHW, best_UCHW)
-            best_answer_U = torch.where(better_U, answer_U, best_answer_U)
+            best_response_U = torch.where(better_U, response_U, best_response_U)
             best_gain_U = torch.where(better_U, gain_U, best_gain_U)
             pace = rate * length * (1 + math.cos(math.pi * step / max(steps, 1)))
             slope_UCHW = _rolled(slope_UCHW, [(-down, -right) for down, right in moves])
             image_UCHW = _on_sphere(image_UCHW + pace * _on_sphere(slope_UCHW, 1.0), length)
             for lost in (~slope_UCHW.flatten(1).any(1)).nonzero()[:, 0].tolist():
                 image_UCHW[lost] = noise[lost].image()[0]
-    rows = zip(best_UCHW, best_answer_U.tolist(), torch.stack(courses, dim=1).tolist(), strict=True)
-    return [Maximised(image_CHW, answer, tuple(course)) for image_CHW, answer, course in rows]
+    rows = zip(best_UCHW, best_response_U.tolist(), torch.stack(courses, dim=1).tolist(), strict=True)
+    return [Maximised(image_CHW, response, tuple(course)) for image_CHW, response, course in rows]
 
 
 class _Noise:
@@ -126,7 +117,7 @@ def _starts(noise: Sequence[_Noise], judged: Callable[[Tensor], tuple[Tensor, Te
 
 
 def _middles(map_NKYX: Tensor, layer: str, units: Sequence[int]) -> Tensor:
-    """(N, U): the answers of the units in the middle of their maps."""
+    """(N, U): the responses of the units in the middle of their maps."""
     count, rows, columns = map_NKYX.shape[1:]
     for unit in units:
         if type(unit) is not int or not 0 <= unit < count:

@@ -1,21 +1,20 @@
 """Receptive fields of every layer of any module, from one forward pass without values."""
 
 import contextlib
+import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils._pytree import tree_flatten_with_path
 
-from cnnlab._choices import UsageError
+from cnnlab._choices import UsageError, nearest
 from cnnlab.receptive._tracer.call import NotJudgedError
 from cnnlab.receptive._tracer.geometry import image_geometry
 from cnnlab.receptive._tracer.traced import Recorder, Traced
 from cnnlab.receptive.field import ReceptiveField, field_of
+from cnnlab.receptive.results import named_leaves
 from cnnlab.receptive.untouched import untouched
 
 
@@ -31,7 +30,7 @@ def receptive_fields(module: nn.Module, input_shape: Sequence[int]) -> dict[str,
     don't depend on the image (a bias table, say) have none.
 
     The module is analysed in the mode it is in: BatchNorm in train mode mixes the whole batch, so its field is
-    unbounded; call `module.eval()` for the usual answer. Afterwards the module is as it was.
+    unbounded; call `module.eval()` for the usual one. Afterwards the module is as it was.
 
     Borders: padded places count as places of their own, so `box` may reach over the image's border also with
     mirrored padding. ResNet-50's layer4 has size 427 as torchvision builds it, with the stride in the 3x3
@@ -44,22 +43,22 @@ def receptive_fields(module: nn.Module, input_shape: Sequence[int]) -> dict[str,
     fields: dict[str, ReceptiveField] = {}
     calls: Counter[str] = Counter()
 
-    def returned(name: str, result: Any) -> None:
+    def returned(name: str, result: object) -> None:
         calls[name] += 1
         key = name if calls[name] == 1 else f"{name}#{calls[name]}"
         traced = [(path, leaf) for path, leaf in named_leaves(result) if isinstance(leaf, Traced)]
         for reason in (leaf.stale for _, leaf in traced if leaf.stale is not None):
             raise NotJudgedError(reason)
-        found = {path: leaf.geometry for path, leaf in traced if leaf.geometry is not None}
-        for path, geometry in found.items():
-            fields[key if len(found) == 1 else f"{key}[{path}]"] = field_of(geometry, name or "the network itself")
+        mapped = {path: leaf.geometry for path, leaf in traced if leaf.geometry is not None}
+        for path, geometry in mapped.items():
+            fields[key if len(mapped) == 1 else f"{key}[{path}]"] = field_of(geometry, name or "the network itself")
 
     watched = _watched(module, recorder.layers, returned)
     with untouched(module), torch.inference_mode(False), torch.no_grad(), watched:
         image = _example(module, input_shape, recorder)
         try:
             module(image)
-        except NotJudgedError:
+        except UsageError:
             raise
         except Exception as error:
             raise UsageError(_failure(error, recorder.where, input_shape)) from error
@@ -75,15 +74,15 @@ def _failure(error: Exception, where: str, input_shape: Sequence[int]) -> str:
 
 
 @contextlib.contextmanager
-def _watched(module: nn.Module, layers: list[str], returned: Callable[[str, Any], None]) -> Iterator[None]:
+def _watched(module: nn.Module, layers: list[str], returned: Callable[[str, object], None]) -> Iterator[None]:
     """Keeps the stack of running layers and tells what each returns, with hooks that are not the module's own."""
     names = {part: name for name, part in module.named_modules()}
 
-    def enter(part: nn.Module, _inputs: Any) -> None:
+    def enter(part: nn.Module, _inputs: object) -> None:
         if part in names:
             layers.append(names[part])
 
-    def leave(part: nn.Module, _inputs: Any, result: Any) -> None:
+    def leave(part: nn.Module, _inputs: object, result: object) -> None:
         if part in names:
             returned(names[part], result)
             layers.pop()
@@ -98,29 +97,31 @@ def _watched(module: nn.Module, layers: list[str], returned: Callable[[str, Any]
 
 def _example(module: nn.Module, input_shape: Sequence[int], recorder: Recorder) -> Traced:
     """The image: shape and dtype, no values."""
-    shape = tuple(input_shape)
-    if len(shape) == 3:
-        shape = (2 if any(part.training for part in module.modules()) else 1, *shape)
-    if len(shape) != 4 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise UsageError(f"input_shape must be (C, H, W) or (B, C, H, W), all positive; got {tuple(input_shape)}")
+    batch, channels, height, width = _shape_of(input_shape, any(part.training for part in module.modules()))
     tensors = [*module.parameters(), *module.buffers()]
     floating = [tensor for tensor in tensors if tensor.is_floating_point()]
     dtype = floating[0].dtype if floating else torch.get_default_dtype()
     device = tensors[0].device if tensors else torch.device("cpu")
-    return Traced.of(torch.empty(shape, dtype=dtype, device="meta"), image_geometry(shape), device, recorder)
+    image = torch.empty(batch, channels, height, width, dtype=dtype, device="meta")
+    return Traced.of(image, image_geometry((batch, channels, height, width)), device, recorder)
+
+
+def _shape_of(input_shape: object, training: bool) -> tuple[int, int, int, int]:
+    """(B, C, H, W); of a network in train mode two images, since some norms refuse a single one."""
+    if isinstance(input_shape, torch.Tensor):
+        raise UsageError(f"input_shape is (channels, height, width), got an image: pass {tuple(input_shape.shape)}")
+    try:
+        sizes = [operator.index(size) for size in input_shape] if isinstance(input_shape, Iterable) else []
+    except TypeError:
+        sizes = []
+    if len(sizes) not in (3, 4) or min(sizes) < 1:
+        raise UsageError(f"input_shape is (channels, height, width), got {input_shape}")
+    batch = sizes[0] if len(sizes) == 4 else 2 if training else 1
+    return batch, sizes[-3], sizes[-2], sizes[-1]
 
 
 def check_layer(fields: dict[str, ReceptiveField], layer: str) -> ReceptiveField:
     """`fields[layer]`. Raises ValueError with the nearest name and all names if there is no such layer."""
     if layer in fields:
         return fields[layer]
-    near = get_close_matches(layer, fields, n=1, cutoff=0.0)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"no layer {layer!r}{hint} Known layers: {', '.join(map(repr, fields))}")
-
-
-def named_leaves(result: Any) -> list[tuple[str, Any]]:
-    """The tensors (and other values) of a layer's result with their paths: "0", "features", "0.scores"."""
-    leaves, _ = tree_flatten_with_path(result)
-    return [(".".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path), leaf)
-            for path, leaf in leaves]  # fmt: skip
+    raise UsageError(f"unknown layer {layer!r}{nearest(layer, fields)}; valid: {', '.join(map(repr, fields))}")

@@ -3,11 +3,12 @@
 import contextlib
 import random
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -43,7 +44,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
                 part._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
     # Graphs that wait for their backward pass hold weights by their version.
     counted = tuple(tensor for tensor in (*parameters, *closed) if not tensor.is_inference())
-    with torch.autograd._unsafe_preserve_version_counter(counted):
+    with _unsafe_preserve_version_counter(counted):
         try:
             with _random_state(parameters), guard:
                 yield
@@ -62,15 +63,18 @@ class _Undo(TorchDispatchMode):
     """Copies a tensor of the module before the first in-place write to it, also through a view."""
 
     def __init__(self, owners: list[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's has no annotations
         self.owners = {owner.untyped_storage()._cdata: owner for owner in owners}
         self.before: dict[int, Tensor] = {}
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(
+        self, function: OpOverload[..., object], types: Sequence[type], args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:  # fmt: skip
         kwargs = kwargs or {}
         if function._schema.is_mutable:
             for value in (*args, *kwargs.values()):
-                if type(value) in (Tensor, nn.Parameter) and not value.is_meta:
+                if isinstance(value, Tensor) and type(value) in (Tensor, nn.Parameter) and not value.is_meta:
                     self.keep(value)
         return function(*args, **kwargs)
 
@@ -105,7 +109,7 @@ def _random_state(parameters: list[nn.Parameter]) -> Iterator[None]:
             numpy.random.set_state(legacy)
 
 
-def _reset(table: dict, before: dict) -> None:
+def _reset(table: dict[str, object], before: dict[str, object]) -> None:
     """The same keys and objects in the same dictionary, in the old order."""
     unchanged = len(table) == len(before) and all(
         mine is theirs and name is old

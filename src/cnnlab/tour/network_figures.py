@@ -71,7 +71,7 @@ def growth_figure(
         f"noise: side of the box, and in brackets the diameter that holds 95 % of "
         f"the energy, {told} pixels. The "
         f"middle of the box counts most, and the share of its pixels with 95 % of the energy falls from "
-        f"{100 * first.share[95]:.0f} to {100 * last.share[95]:.0f} %."
+        f"{100 * first.fraction[95]:.0f} to {100 * last.fraction[95]:.0f} %."
     )
     return sheet
 

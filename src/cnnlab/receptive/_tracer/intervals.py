@@ -1,15 +1,17 @@
 """What one unit of a layer sees along one image axis: an interval of pixels, exactly, for every unit.
 
 The interval of unit i + n starts and ends A pixels after that of unit i, for a period n and an advance A that
-are whole numbers. Convolutions and pools have n = 1 and A = the stride. Upsampling by 2 has n = 2: the two units
+are integers. Convolutions and pools have n = 1 and A = the stride. Upsampling by 2 has n = 2: the two units
 that share a source see the same pixels, and the stride A / n is 1/2. All arithmetic is in integers, so exact.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import gcd, lcm
+
+from cnnlab.receptive._tracer.taps import Taps
 
 Span = tuple[int, int]  # first and last pixel, both inside
 LONGEST = 20_000  # units of a period: more of them, from uneven resamplings on top of each other, take seconds a layer
@@ -19,11 +21,13 @@ LONGEST = 20_000  # units of a period: more of them, from uneven resamplings on 
 class AxisMap:
     """Unit -> interval of pixels. `spans[r]` is that of unit r, r = 0 .. n - 1; None: that unit sees nothing.
 
-    Pixels and units may be negative: the map goes on beyond the border as if image and layer did not end.
+    Pixels and units may be negative: the map goes on beyond the border as if image and layer did not end. A map that is
+    `listed` ends: there are no units but these, those of the example, and the advance says their stride only.
     """
 
     advance: int
     spans: tuple[Span | None, ...]
+    listed: bool = False
 
     @property
     def period(self) -> int:
@@ -41,13 +45,16 @@ class AxisMap:
 
     def __call__(self, unit: int) -> Span | None:
         turns, phase = divmod(unit, self.period)
-        span = self.spans[phase]
+        span = None if self.listed and turns else self.spans[phase]
         return None if span is None else (span[0] + turns * self.advance, span[1] + turns * self.advance)
 
     def units(self, pixel: int) -> range:
         """From the first to the last unit whose interval holds `pixel`, negative units included."""
         assert self.advance != 0
-        seeing = []
+        seeing: list[int] = []
+        if self.listed:
+            seeing = [unit for unit, span in enumerate(self.spans) if hull((span, (pixel, pixel))) == span]
+            return range(min(seeing), max(seeing) + 1) if seeing else range(0)
         for phase, span in enumerate(self.spans):
             if span is not None:
                 ends = sorted((Fraction(pixel - span[0], self.advance), Fraction(pixel - span[1], self.advance)))
@@ -56,28 +63,23 @@ class AxisMap:
                     seeing += [phase + int(first) * self.period, phase + int(last) * self.period]
         return range(min(seeing), max(seeing) + 1) if seeing else range(0)
 
-    def repeats(self, moves: int) -> int:
-        """How many windows, `moves` units apart, until the units that they read look the same again."""
-        return self.period // gcd(self.period, moves)
+    def repeats(self, taps: Taps) -> int:
+        """Units of a layer that reads these taps until the intervals look the same again."""
+        return taps.every * (self.period // gcd(self.period, taps.moves))
 
-    def through(self, taps: Callable[[int], Iterable[int]], every: int = 1, moves: int = 1) -> "AxisMap":
-        """The map of a layer whose unit j reads the units `taps(j)` of this one.
-
-        `taps(j + every)` must be `taps(j)` moved by `moves`: a stride has every=1, moves=stride; zooming in
-        by 2 has every=2, moves=1.
-        """
-        repeats = self.repeats(moves)
-        advance = self.advance * moves * repeats // self.period
-        return reduced(advance, [hull(self(tap) for tap in taps(unit)) for unit in range(every * repeats)])
+    def through(self, taps: Taps, units: int | None = None) -> "AxisMap":
+        """The map of a layer whose unit j reads the units `taps.reads(j)` of this one; listed for so many `units`."""
+        stride = self.stride * Fraction(taps.moves, taps.every)
+        spans = [hull(map(self, taps.reads(unit))) for unit in range(units or self.repeats(taps))]
+        return listed(spans, stride) if units else reduced(int(stride * len(spans)), spans)
 
     def union(self, other: "AxisMap") -> "AxisMap":
         """Unit i sees the smallest interval that holds both; the strides must be the same."""
         assert self.stride == other.stride
         if self == other:
             return self
-        period = lcm(self.period, other.period)
-        spans = [hull((self(unit), other(unit))) for unit in range(period)]
-        return reduced(self.advance * period // self.period, spans)
+        spans = [hull((self(unit), other(unit))) for unit in range(lcm(self.period, other.period))]
+        return listed(spans, self.stride) if self.listed else reduced(int(self.stride * len(spans)), spans)
 
     def misaligned(self, other: "AxisMap") -> bool:
         """True if some unit sees intervals with different centres through the two maps."""
@@ -91,6 +93,11 @@ class AxisMap:
 
 
 IDENTITY = AxisMap(1, ((0, 0),))
+
+
+def listed(spans: Sequence[Span | None], stride: Fraction) -> AxisMap:
+    """The map of the units 0, 1, ... of the example, with about this stride."""
+    return AxisMap(max(1, round(len(spans) * stride)), tuple(spans), listed=True)
 
 
 def hull(spans: Iterable[Span | None]) -> Span | None:

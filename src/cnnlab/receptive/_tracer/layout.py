@@ -41,10 +41,39 @@ def factors_of(dims: Dims, axis: int) -> list[Factor]:
     return [factor for dim in dims for factor in dim if factor.axis == axis]
 
 
-def is_whole(dims: Dims, number: int) -> bool:
-    """True if dimension `number` is one image axis, all of it, and nothing else."""
-    dim = dims[number]
-    return len(dim) == 1 and dim[0].axis is not None and dim[0].step == 1 and len(factors_of(dims, dim[0].axis)) == 1
+def inner_first(dims: Dims, axis: int) -> list[tuple[int, int]]:
+    """Where the factors of one axis are, (dimension, place in it), from the innermost to the outermost."""
+    homes = [(n, m) for n, dim in enumerate(dims) for m, factor in enumerate(dim) if factor.axis == axis]
+    return sorted(homes, key=lambda home: (dims[home[0]][home[1]].step, dims[home[0]][home[1]].size))
+
+
+def is_outermost(dims: Dims, number: int, place: int = 0) -> bool:
+    """True if this factor is the part of its axis that grows with the image."""
+    axis = dims[number][place].axis if dims[number] else None
+    return axis is not None and inner_first(dims, axis)[-1] == (number, place)
+
+
+def replaced(dims: Dims, number: int, *new: Dim) -> Dims:
+    """`new` in the place of one dimension."""
+    return (*dims[:number], *new, *dims[number + 1 :])
+
+
+def restepped(dims: Dims, like: Dims) -> Dims:
+    """The same parts with steps as in a whole axis: each is the number of units in the parts inside of it.
+
+    What is inside of what is as in `like`.
+    """
+    result = [list(dim) for dim in dims]
+    for axis in (0, 1):
+        step = 1
+        for number, place in inner_first(like, axis):
+            result[number][place] = result[number][place]._replace(step=step)
+            step *= result[number][place].size
+    return tuple(map(tuple, result))
+
+
+def size_of(dim: Dim) -> int:
+    return prod(factor.size for factor in dim)
 
 
 def joined(factors: list[Factor]) -> Dim:

@@ -1,16 +1,21 @@
 """From an aten operation to the geometry of its results. An operation without a rule is an error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 
 from cnnlab.receptive._tracer import rules_elementwise, rules_layout, rules_mixing, rules_windows
 from cnnlab.receptive._tracer.call import Call, NotJudgedError, Rule
 from cnnlab.receptive._tracer.geometry import Geometry, Unbounded
-from cnnlab.receptive._tracer.layout import plain_dims
+from cnnlab.receptive._tracer.layout import plain_dims, size_of
 
+Operation: TypeAlias = OpOverload[..., object]
+Arguments: TypeAlias = tuple[object, ...]
+Keywords: TypeAlias = Mapping[str, object]
 RULES: dict[str, Rule] = {
     **rules_elementwise.RULES,
     **rules_layout.RULES,
@@ -20,7 +25,7 @@ RULES: dict[str, Rule] = {
 _DATA_TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 
 
-def short_name(function: torch._ops.OpOverload) -> str:
+def short_name(function: Operation) -> str:
     """ "relu" for aten::relu_; other namespaces keep theirs."""
     namespace, name = function._schema.name.split("::")
     if name.endswith("_") and not name.endswith("__"):
@@ -29,11 +34,27 @@ def short_name(function: torch._ops.OpOverload) -> str:
     return name if namespace in ("aten", "prims") else f"{namespace}::{name}"
 
 
-def rule_of(function: torch._ops.OpOverload, where: str, all_unbounded: bool) -> Rule:
-    """The rule for an operation on tensors with a field.
+def named(function: Operation, args: Arguments, kwargs: Keywords) -> dict[str, object]:
+    """Arguments by their names in the schema, defaults filled in."""
+    expected = function._schema.arguments
+    values = {argument.name: argument.default_value for argument in expected if argument.has_default_value()}
+    values |= {argument.name: value for argument, value in zip(expected, args, strict=False)}
+    return {argument.name: {**values, **kwargs}[argument.name] for argument in expected}
 
-    Raises ValueError, naming the operation and the layer, if there is none. What sees everything already
-    (`all_unbounded`) goes on to do so through operations that have no rule.
+
+def written(function: Operation, args: Arguments, kwargs: Keywords) -> list[Tensor]:
+    """The arguments that an in-place operation writes to."""
+    if not function._schema.is_mutable:
+        return []
+    values = named(function, args, kwargs)
+    targets = [values[argument.name] for argument in function._schema.arguments if argument.is_write]
+    return [target for target in targets if isinstance(target, Tensor)]
+
+
+def rule_of(function: Operation, where: str) -> Rule:
+    """The rule for an operation on tensors with a field. One that is not known may read all positions.
+
+    Raises UsageError, naming the operation and the layer, if its shape or result depends on values.
     """
     name = short_name(function)
     if torch.Tag.pointwise in function.tags:
@@ -44,32 +65,22 @@ def rule_of(function: torch._ops.OpOverload, where: str, all_unbounded: bool) ->
         raise NotJudgedError(
             f"the operation {function} in {where} depends on the values of the image: it can't be judged"
         )
-    if all_unbounded:
-        return _still_unbounded
-    raise NotJudgedError(f"no rule says which positions the operation {function} in {where} reads: it can't be judged")
+    return lambda call: call.everything(f"the operation {function}, for which there is no rule,")
 
 
 def geometries(rule: Rule, call: Call) -> list[Geometry | None]:
     """The geometry of every result; None for a constant."""
-    found = rule(call)
-    if isinstance(found, list):
-        return [_finished(geometry, call, output) for geometry, output in zip(found, call.outputs, strict=True)]
-    if found is None:
+    result = rule(call)
+    if isinstance(result, list):
+        return [_finished(geometry, call, output) for geometry, output in zip(result, call.outputs, strict=True)]
+    if result is None:
         return [None] * len(call.outputs)
     same = [tuple(output.shape) == call.shape for output in call.outputs]
     lost = call.everything("statistics")
     return [
-        _finished(found if fits else replace(lost, dims=plain_dims(tuple(output.shape))), call, output)
+        _finished(result if fits else replace(lost, dims=plain_dims(tuple(output.shape))), call, output)
         for fits, output in zip(same, call.outputs, strict=True)
     ]
-
-
-def all_unbounded(found: Sequence[Geometry]) -> bool:
-    return all(isinstance(axis, Unbounded) for geometry in found for axis in geometry.maps)
-
-
-def _still_unbounded(call: Call) -> Geometry:
-    return call.everything("")
 
 
 def _finished(geometry: Geometry, call: Call, output: Tensor) -> Geometry:
@@ -78,9 +89,6 @@ def _finished(geometry: Geometry, call: Call, output: Tensor) -> Geometry:
         for axis, current in enumerate(geometry.maps):
             if isinstance(current, Unbounded) and current.kind == "layout":
                 geometry = geometry.with_map(axis, Unbounded(call.reason("attention")))
-    sizes = [1] * len(geometry.dims)
-    for number, dim in enumerate(geometry.dims):
-        for factor in dim:
-            sizes[number] *= factor[0]
-    assert tuple(sizes) == tuple(output.shape), f"{call.name}: {geometry.dims} for {tuple(output.shape)}"
-    return geometry
+    shape = tuple(output.shape)
+    assert tuple(map(size_of, geometry.dims)) == shape, f"{call.name}: {geometry.dims} for {shape}"
+    return geometry.settled(geometry.dims, call.reason("positions lost"))

@@ -1,8 +1,8 @@
 """Operations that work on every position by itself, and those whose result says nothing of the image."""
 
-from cnnlab.receptive._tracer.call import Call, Rule
+from cnnlab.receptive._tracer.call import Call, Rule, Seen, of_one
 from cnnlab.receptive._tracer.geometry import Geometry, Unbounded, broadcast, union
-from cnnlab.receptive._tracer.layout import plain
+from cnnlab.receptive._tracer.layout import plain, replaced
 
 
 def elementwise(call: Call) -> Geometry:
@@ -11,8 +11,7 @@ def elementwise(call: Call) -> Geometry:
     if call.name == "mul" and len(geometries) == 2:
         bounded = any(not isinstance(axis, Unbounded) for geometry in geometries for axis in geometry.maps)
         geometries = [_excited(geometry, call) if bounded else geometry for geometry in geometries]
-    joint = union(geometries, call.shape, call.where)
-    return joint.settled(joint.dims, call.reason("positions lost"))
+    return union(geometries, call.shape, call.where)
 
 
 def constant(call: Call) -> None:
@@ -22,17 +21,16 @@ def constant(call: Call) -> None:
 def copied(call: Call) -> Geometry | None:
     """`copy(self, src)` and `fill(self, value)`: what was there before is gone."""
     source = call.get("src", call.get("value"))
-    geometry = getattr(source, "geometry", None)
+    geometry = source.geometry if isinstance(source, Seen) else None
     return None if geometry is None else broadcast(geometry, call.shape, call.where)
 
 
-def gated(call: Call) -> Geometry:
+@of_one
+def gated(call: Call, geometry: Geometry) -> Geometry:
     """`glu`: two halves of one dimension are multiplied."""
-    geometry = call.input.geometry
-    number = call["dim"] % len(call.shape)
-    geometry = geometry.mixed([number], call.reason("gating over positions"))
-    dims = (*geometry.dims[:number], plain(call.shape[number]), *geometry.dims[number + 1 :])
-    return geometry.settled(dims, call.reason("gating over positions"))
+    number, reason = call["dim"] % len(call.shape), call.reason("gating over positions")
+    dims = replaced(geometry.dims, number, plain(call.shape[number]))
+    return geometry.mixed([number], reason).settled(dims, reason)
 
 
 def _excited(geometry: Geometry, call: Call) -> Geometry:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cnnlab.receptive._tracer.call import Call, Rule, Seen
+from cnnlab.receptive._tracer.call import Call, Rule, of_one
 from cnnlab.receptive._tracer.geometry import Geometry, union
-from cnnlab.receptive._tracer.layout import Dim, Factor, axes_of, plain, plain_dims
+from cnnlab.receptive._tracer.layout import Dim, axes_of, plain, plain_dims
 
 
 def product(call: Call) -> Geometry:
@@ -17,9 +17,12 @@ def product(call: Call) -> Geometry:
     *added, left, right = [seen for seen in call.tensors() if len(seen.shape) > 0]
     both = left.geometry is not None and right.geometry is not None
     reason = call.reason("attention" if both else "linear layer over all positions")
-    parts = [_mixed_left(call, left, reason)] if left.geometry is not None else []
+    parts = []
+    if left.geometry is not None:
+        parts.append(_rows(call, left.geometry, reason))
     if right.geometry is not None:
-        parts.append(_mixed_right(call, left, right, reason))
+        rows = axes_of(left.geometry.dims[-2]) if left.geometry is not None else set()
+        parts.append(_columns(call, right.geometry, rows, reason))
     parts += [seen.geometry for seen in added if seen.geometry is not None]
     joint = union(parts, call.shape, call.where)
     return joint.settled(joint.dims, reason)
@@ -41,7 +44,7 @@ def distances(call: Call) -> Geometry:
     left, right = call.tensors()[:2]
     if left.geometry is None or right.geometry is not None:
         return call.everything("distances between all positions")
-    return _mixed_left(call, left, call.reason("distances over positions"))
+    return _rows(call, left.geometry, call.reason("distances over positions"))
 
 
 def attention(call: Call) -> Geometry:
@@ -64,7 +67,7 @@ def attention(call: Call) -> Geometry:
 
 
 def all_tokens(call: Call) -> Geometry:
-    """Fused encoder layers: no finer answer than everything."""
+    """Fused encoder layers: nothing finer than everything."""
     return call.everything("attention")
 
 
@@ -81,84 +84,84 @@ def recurrence(call: Call) -> list[Geometry]:
     return [mixed.settled(one, call.reason("recurrence")) for one in dims]
 
 
-def reduction(call: Call) -> Geometry:
+@of_one
+def reduction(call: Call, geometry: Geometry) -> Geometry:
     """A sum, a mean, a maximum over dimensions; those that stay keep the map."""
-    geometry, rank = call.input.geometry, len(call.input.shape)
-    given = call.get("dim")
-    numbers = _numbers(given, rank)
+    rank = len(call.input.shape)
+    numbers = _numbers(call.get("dim"), rank)
     pooling = call.name in ("mean", "amax", "max", "amin", "min", "sum", "var_mean", "std_mean", "var", "std")
-    what = "global pooling" if pooling else "statistics over all positions"
-    geometry = geometry.mixed(numbers, call.reason(what), "pooling" if pooling else "mixing")
+    reason = call.reason("global pooling" if pooling else "statistics over all positions")
+    mixed = geometry.mixed(numbers, reason, "pooling" if pooling else "mixing")
     keep = len(call.shape) == rank and rank > 0
     dims: list[Dim] = []
     for number, dim in enumerate(geometry.dims):
         if number not in numbers:
             dims.append(dim)
         elif keep:
-            # The axis stays, one unit long, where its whole extent was reduced.
-            whole = len(dim) == 1 and dim[0].axis is not None and dim[0].step == 1
-            dims.append((Factor(1, dim[0].axis),) if whole else ())
-    return geometry.settled(tuple(dims), call.reason(what))
+            # A part of an axis stays, one unit long.
+            dims.append((dim[0]._replace(size=1),) if len(dim) == 1 and dim[0].axis is not None else ())
+    return mixed.settled(tuple(dims), reason)
 
 
-def along(call: Call) -> Geometry:
+@of_one
+def along(call: Call, geometry: Geometry) -> Geometry:
     """softmax, cumsum, sort, topk, Fourier transform: every entry along `dim` may see every other."""
-    geometry = call.input.geometry
     numbers = _numbers(call.get("dim", -1), len(call.shape))
-    what = f"{call.name.strip('_').replace('_', ' ')} over positions"
+    words = f"{call.name.strip('_').replace('_', ' ')} over positions"
     if call.shape == call.input.shape:
-        return geometry.mixed(numbers, call.reason(what))
-    return _changed(geometry, call, numbers, what)
+        return geometry.mixed(numbers, call.reason(words))
+    return _changed(geometry, call, numbers, words)
 
 
-def batch_norm(call: Call) -> Geometry:
+@of_one
+def batch_norm(call: Call, geometry: Geometry) -> Geometry:
     """With running statistics elementwise; with those of the batch everything but the channel is mixed."""
-    geometry = call.input.geometry
     if call.name == "_batch_norm_no_update" or not call.get("training", True):
         return geometry
     numbers = [number for number in range(len(call.shape)) if number != 1]
-    what = call.label if call.label and "instance" in call.label else "batch statistics"
-    return geometry.mixed(numbers, f"{what} in {call.where}")
+    words = call.label if call.label and "instance" in call.label else "batch statistics"
+    return geometry.mixed(numbers, f"{words} in {call.where}")
 
 
-def group_norm(call: Call) -> Geometry:
-    return call.input.geometry.mixed(range(1, len(call.shape)), call.reason("group normalisation"))
+@of_one
+def group_norm(call: Call, geometry: Geometry) -> Geometry:
+    return geometry.mixed(range(1, len(call.shape)), call.reason("group normalisation"))
 
 
-def layer_norm(call: Call) -> Geometry:
+@of_one
+def layer_norm(call: Call, geometry: Geometry) -> Geometry:
     rank = len(call.shape)
     numbers = range(rank - len(call["normalized_shape"]), rank)
-    return call.input.geometry.mixed(numbers, call.reason("layer normalisation over positions"))
+    return geometry.mixed(numbers, call.reason("layer normalisation over positions"))
 
 
-def _mixed_left(call: Call, left: Seen, reason: str) -> Geometry:
-    mixed = left.geometry.mixed([len(left.shape) - 1], reason)
-    return replace(mixed, dims=(*mixed.dims[:-1], plain(call.shape[-1])))
+def _rows(call: Call, left: Geometry, reason: str) -> Geometry:
+    mixed = left.mixed([len(left.dims) - 1], reason)
+    return replace(mixed, dims=(*left.dims[:-1], plain(call.shape[-1])))
 
 
-def _mixed_right(call: Call, left: Seen, right: Seen, reason: str) -> Geometry:
-    rank = len(right.shape)
+def _columns(call: Call, right: Geometry, rows: set[int], reason: str) -> Geometry:
+    """`rows`: the axes that the rows of the left factor step over."""
+    rank, columns = len(right.dims), right.dims[-1]
     numbers = [rank - 2]
-    columns = right.geometry.dims[-1]
-    if left.geometry is not None and axes_of(left.geometry.dims[-2]) & axes_of(columns):
+    if rows & axes_of(columns):
         numbers.append(rank - 1)
         columns = plain(call.shape[-1])
-    mixed = right.geometry.mixed(numbers, reason)
-    return replace(mixed, dims=(*mixed.dims[:-2], plain(call.shape[-2]), columns))
+    return replace(right.mixed(numbers, reason), dims=(*right.dims[:-2], plain(call.shape[-2]), columns))
 
 
-def _changed(geometry: Geometry, call: Call, numbers: Iterable[int], what: str) -> Geometry:
+def _changed(geometry: Geometry, call: Call, numbers: Iterable[int], words: str) -> Geometry:
     """Mixed along `numbers`, which then have the new sizes and no positions."""
-    mixed = geometry.mixed(numbers, call.reason(what))
+    mixed = geometry.mixed(numbers, call.reason(words))
     new = plain_dims(call.shape)
     dims = tuple(new[number] if number in numbers else dim for number, dim in enumerate(mixed.dims))
-    return mixed.settled(dims, call.reason(what))
+    return mixed.settled(dims, call.reason(words))
 
 
-def _numbers(given: int | list[int] | None, rank: int) -> list[int]:
-    if given is None or given == []:
+def _numbers(dims: int | list[int] | None, rank: int) -> list[int]:
+    if dims is None or dims == []:
         return list(range(rank))
-    return [number % rank for number in ([given] if isinstance(given, int) else given)]
+    return [number % rank for number in ([dims] if isinstance(dims, int) else dims)]
 
 
 _REDUCTIONS = """

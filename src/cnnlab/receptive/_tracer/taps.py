@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, prod
 from struct import pack, unpack
 from typing import NamedTuple
 
@@ -22,12 +22,49 @@ def window(kernel: int, stride: int, padding: int, dilation: int) -> Taps:
 
 def transposed(kernel: int, stride: int, padding: int, dilation: int) -> Taps:
     """A transposed convolution: input i writes to outputs i * stride - padding + tap * dilation."""
+    return backwards(window(kernel, stride, padding, dilation))
 
-    def reads(j: int) -> list[int]:
-        at = (j + padding - tap * dilation for tap in range(kernel))
-        return [place // stride for place in at if place % stride == 0]
 
-    return Taps(reads, stride, 1)
+def backwards(taps: Taps) -> Taps:
+    """Unit p reads the units that read p in `taps`."""
+    pairs = [(unit, read) for unit in range(taps.every) for read in taps.reads(unit)]
+
+    def reads(p: int) -> list[int]:
+        turns = ((unit, divmod(p - read, taps.moves)) for unit, read in pairs)
+        return [unit + turn * taps.every for unit, (turn, rest) in turns if rest == 0]
+
+    return Taps(reads, taps.moves, taps.every)
+
+
+def part(taps: Taps, step: int, before: int, after: int, *, outermost: bool) -> Taps:
+    """`taps` for one part of an axis, `step` units apart, with `before` entries that become `after`.
+
+    A part that is not the outermost repeats in every block, and beyond the block's ends nothing is read.
+    """
+
+    def reads(unit: int) -> list[int]:
+        block, unit = (0, unit) if outermost else divmod(unit, after * step)
+        place, rest = divmod(unit, step)
+        inside = [read for read in taps.reads(place) if outermost or 0 <= read < before]
+        return [(block * before + read) * step + rest for read in inside]
+
+    if outermost:
+        return Taps(reads, taps.every * step, taps.moves * step)
+    return Taps(reads, after * step, before * step)
+
+
+def digits(steps: list[int], sizes: list[int]) -> Taps:
+    """Unit j, counted through parts of these sizes (the innermost first), reads the unit that is their steps away."""
+    whole = prod(sizes[:-1])
+
+    def reads(unit: int) -> list[int]:
+        total = 0
+        for step, size in zip(steps[:-1], sizes[:-1], strict=True):
+            unit, place = divmod(unit, size)
+            total += place * step
+        return [total + unit * steps[-1]]
+
+    return Taps(reads, whole, steps[-1])
 
 
 def shift(start: int, step: int = 1) -> Taps:
@@ -43,6 +80,16 @@ def block(step: int, count: int) -> Taps:
         return [first + step * k for k in range(count)]
 
     return Taps(reads, step * count, step * count)
+
+
+def everywhere(size: int) -> Taps:
+    """Every unit reads the first `size` units: all of a window."""
+    return Taps(lambda _: list(range(size)))
+
+
+def around(places: int, size: int) -> Taps:
+    """A cyclic shift of `size` units."""
+    return Taps(lambda unit: [(unit - places) % size], size, size)
 
 
 def adaptive(before: int, after: int) -> Taps:
@@ -99,7 +146,7 @@ def antialiased(ratio: Fraction, reach: int) -> Taps:
     def reads(j: int) -> list[int]:
         centre = (j + Fraction(1, 2)) * ratio - Fraction(1, 2)
         inner = range(floor(centre - support) + 1, ceil(centre + support))
-        # A cubic kernel is 0 at the whole numbers other than 0.
+        # A cubic kernel is 0 at the integers other than 0.
         zeros = {centre + sign * k * support / reach for k in range(1, reach + 1) for sign in (-1, 1)}
         return [place for place in inner if place not in zeros]
 

@@ -7,9 +7,8 @@ are not touched: they run as they always do.
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 from weakref import WeakSet
 
 import torch
@@ -21,7 +20,16 @@ from cnnlab.receptive._tracer import rules_mixing, rules_windows
 from cnnlab.receptive._tracer.call import Call, NotJudgedError, Seen
 from cnnlab.receptive._tracer.geometry import Geometry, union
 from cnnlab.receptive._tracer.layout import axes_of, plain
-from cnnlab.receptive._tracer.operations import all_unbounded, geometries, rule_of, short_name
+from cnnlab.receptive._tracer.operations import (
+    Arguments,
+    Keywords,
+    Operation,
+    geometries,
+    named,
+    rule_of,
+    short_name,
+    written,
+)
 
 # What nn.RNN, nn.GRU and nn.LSTM call.
 RECURRENT = tuple(getattr(torch, name) for name in ("rnn_tanh", "rnn_relu", "gru", "lstm"))
@@ -38,6 +46,9 @@ LABELS = {
 }
 if hasattr(F, "rms_norm"):
     LABELS[F.rms_norm] = "RMS normalisation over positions"
+
+
+COPIES = ("alias", "clone", "detach")
 
 
 class Recorder:
@@ -57,7 +68,7 @@ class Recorder:
         return self.labels[0] if self.labels else None
 
     @contextlib.contextmanager
-    def inside(self, function: Any) -> Iterator[None]:
+    def inside(self, function: Callable[..., object]) -> Iterator[None]:
         """Between, operations carry the label of a function that has one."""
         if (label := LABELS.get(function)) is not None:
             self.labels.append(label)
@@ -69,36 +80,47 @@ class Recorder:
 
 
 class Traced(Tensor):
-    """`inner` is on the meta device; `geometry` is None for a constant; `stale` says why it can't be used."""
+    """`meta` is on the meta device; `geometry` is None for a constant; `stale` says why it can't be used.
 
-    inner: Tensor
+    origin: the pooling whose maxima's places this is.
+    """
+
+    meta: Tensor
     geometry: Geometry | None
     recorder: Recorder
     stale: str | None
+    origin: Call | None
 
     @staticmethod
-    def of(inner: Tensor, geometry: Geometry | None, device: torch.device, recorder: Recorder) -> "Traced":
+    def of(meta: Tensor, geometry: Geometry | None, device: torch.device, recorder: Recorder) -> "Traced":
         traced = Tensor._make_wrapper_subclass(
-            Traced, inner.shape, strides=inner.stride(), storage_offset=inner.storage_offset(),
-            dtype=inner.dtype, layout=inner.layout, device=device, requires_grad=False,
+            Traced, meta.shape, strides=meta.stride(), storage_offset=meta.storage_offset(),
+            dtype=meta.dtype, layout=meta.layout, device=device, requires_grad=False,
         )  # fmt: skip
-        traced.inner, traced.geometry, traced.recorder, traced.stale = inner, geometry, recorder, None
-        recorder.sharing[_memory(inner)].add(traced)
+        traced.meta, traced.geometry, traced.recorder = meta, geometry, recorder
+        traced.stale = traced.origin = None
+        recorder.sharing[_memory(meta)].add(traced)
         return traced
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
-        return f"Traced({tuple(self.inner.shape)}, {self.geometry})"
+    def __repr__(self, *, tensor_contents: object = None) -> str:  # type: ignore[override]  # torch's has no types
+        return f"Traced({tuple(self.meta.shape)}, {self.geometry})"
 
-    def __deepcopy__(self, memo: dict) -> Tensor:
+    def __deepcopy__(self, memo: object) -> Tensor:
         return self.clone()
 
-    # Tensor is hashed by identity; WeakSet needs the equality to be that as well.
-    __hash__ = Tensor.__hash__
+    def __hash__(self) -> int:  # as a Tensor; WeakSet needs the equality to be that of identity as well
+        return id(self)
 
     @classmethod
-    def __torch_function__(cls, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_function__(
+        cls,
+        function: Callable[..., object],
+        types: Sequence[type],
+        args: Arguments = (),
+        kwargs: Keywords | None = None,
+    ) -> object:
         kwargs = kwargs or {}
-        recorder = next(leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Traced)).recorder
+        recorder = _traced((args, kwargs))[0].recorder
         with torch._C.DisableTorchFunctionSubclass(), recorder.inside(function):
             if function is F.pad and _is_circular(*args, **kwargs):
                 return _circular_pad(*args, **kwargs)
@@ -107,108 +129,109 @@ class Traced(Tensor):
             return function(*args, **kwargs)
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]  # torch declares a placeholder
+        cls, function: Operation, types: Sequence[type], args: Arguments = (), kwargs: Keywords | None = None
+    ) -> object:
         kwargs = kwargs or {}
-        leaves = tree_flatten((args, kwargs))[0]
-        traced = [leaf for leaf in leaves if isinstance(leaf, Traced)]
-        recorder, device = traced[0].recorder, kwargs.get("device") or traced[0].device
+        if torch.is_inference_mode_enabled():  # where torch doesn't take an operation apart
+            with torch.inference_mode(False), torch.no_grad():
+                return function(*args, **kwargs)
+        traced = _traced((args, kwargs))
+        recorder = traced[0].recorder
         for tensor in traced:
             if tensor.stale is not None:
                 raise NotJudgedError(tensor.stale)
         name = short_name(function)
         if name == "_fused_sdp_choice":
             return 0  # the plain kernel: products and a softmax
-        seen = [tensor.geometry for tensor in traced if tensor.geometry is not None]
-        rule = rule_of(function, recorder.where, all_unbounded(seen)) if seen else None
+        arguments = tree_map(_seen, named(function, args, kwargs))
+        if name == "convolution":
+            rules_windows.check_channels(arguments, recorder.where)
+        rule = rule_of(function, recorder.where) if any(tensor.geometry for tensor in traced) else None
         result = _on_meta(function, args, kwargs, recorder.where)
-        flat, _ = tree_flatten(result)
-        outputs = tuple(leaf for leaf in flat if isinstance(leaf, Tensor))
-        if rule is None or not outputs:
-            found: list[Geometry | None] = [None] * len(outputs)
-        else:
-            arguments = tree_map(_seen, _named(function, args, kwargs))
-            found = geometries(rule, Call(name, arguments, outputs, recorder.where, recorder.label))
-        written = _written(function, args, kwargs)
-        if written:
-            return _write(function, written, result, found, recorder)
-        answers = iter(found)
-        return tree_map(
-            lambda leaf: Traced.of(leaf, next(answers), torch.device(device), recorder)
-            if isinstance(leaf, Tensor) else leaf, result,
-        )  # fmt: skip
+        outputs = tuple(leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, Tensor))
+        call = Call(name, arguments, outputs, recorder.where, recorder.label)
+        seen = [None] * len(outputs) if rule is None or not outputs else geometries(rule, call)
+        if targets := written(function, args, kwargs):
+            return _write(function, targets, result, seen, recorder)
+        device = kwargs.get("device") or traced[0].device
+        assert isinstance(device, (str, torch.device))
+        wrapped = _wrapped(result, seen, torch.device(device), recorder)
+        if name in COPIES and isinstance(wrapped, Traced):
+            wrapped.origin = traced[0].origin
+        elif name == "max_pool2d_with_indices":
+            _traced(wrapped)[1].origin = call
+        return wrapped
 
 
-def _memory(inner: Tensor) -> int:
-    return inner.untyped_storage()._cdata
+def _traced(values: object) -> list[Traced]:
+    return [leaf for leaf in tree_flatten(values)[0] if isinstance(leaf, Traced)]
 
 
-def _seen(value: Any) -> Any:
+def _wrapped(result: object, seen: Sequence[Geometry | None], device: torch.device, recorder: Recorder) -> object:
+    """The tensors of a result on the meta device, with their geometries."""
+    left = iter(seen)
+    return tree_map(
+        lambda leaf: Traced.of(leaf, next(left), device, recorder) if isinstance(leaf, Tensor) else leaf, result
+    )
+
+
+def _memory(meta: Tensor) -> int:
+    return meta.untyped_storage()._cdata
+
+
+def _seen(value: object) -> object:
     if not isinstance(value, Tensor):
         return value
-    geometry = value.geometry if isinstance(value, Traced) else None
-    return Seen(tuple(value.shape), geometry, value.dtype == torch.bool)
+    geometry, origin = (value.geometry, value.origin) if isinstance(value, Traced) else (None, None)
+    return Seen(tuple(value.shape), geometry, value.dtype == torch.bool, origin)
 
 
-def _named(function: Any, args: tuple, kwargs: dict) -> dict[str, Any]:
-    """Arguments by their names in the schema, defaults filled in."""
-    expected = function._schema.arguments
-    named = {argument.name: argument.default_value for argument in expected if argument.has_default_value()}
-    named |= {argument.name: value for argument, value in zip(expected, args, strict=False)}
-    return {argument.name: (named | kwargs)[argument.name] for argument in expected}
-
-
-def _on_meta(function: Any, args: tuple, kwargs: dict, where: str) -> Any:
-    def inner(value: Any) -> Any:
+def _on_meta(function: Callable[..., object], args: Arguments, kwargs: Keywords, where: str) -> object:
+    def meta(value: object) -> object:
         if isinstance(value, Traced):
-            return value.inner
+            return value.meta
         return value.to("meta") if isinstance(value, Tensor) else value
 
     if kwargs.get("device") is not None:
-        kwargs = kwargs | {"device": torch.device("meta"), "pin_memory": None}
         kwargs = {name: value for name, value in kwargs.items() if name != "pin_memory"}
+        kwargs["device"] = torch.device("meta")
     try:
-        return function(*tree_map(inner, args), **tree_map(inner, kwargs))
+        return function(*tree_map(meta, args), **tree_map(meta, kwargs))
     except NotImplementedError as error:
         raise NotJudgedError(
             f"the operation {function} in {where} depends on values, or has no rule for shapes: it can't be judged"
         ) from error
 
 
-def _written(function: Any, args: tuple, kwargs: dict) -> list[Tensor]:
-    """The arguments that an in-place operation writes to."""
-    if not function._schema.is_mutable:
-        return []
-    named = _named(function, args, kwargs)
-    return [
-        named[argument.name]
-        for argument in function._schema.arguments
-        if argument.is_write and isinstance(named[argument.name], Tensor)
-    ]
-
-
-def _write(function: Any, written: list[Tensor], result: Any, found: list[Geometry | None], recorder: Recorder) -> Any:
+def _write(
+    function: Operation, targets: list[Tensor], result: object, seen: Sequence[Geometry | None], recorder: Recorder
+) -> object:
     """In-place operations: the geometry of the tensor changes, and that of all that share its memory."""
-    for number, target in enumerate(written):
+    for number, target in enumerate(targets):
         if not isinstance(target, Traced):
-            if not found or "norm" in function._schema.name:  # running statistics
+            if not seen or "norm" in function._schema.name:  # running statistics
                 continue
             raise NotJudgedError(
                 f"{function} in {recorder.where} writes what sees the image into a plain tensor: it can't be judged"
             )
-        if target.shape != target.inner.shape:
+        if target.shape != target.meta.shape:
             raise NotJudgedError(f"{function} in {recorder.where} changes a shape in place: it can't be judged")
-        new = found[number] if number < len(found) else None
+        for other in recorder.sharing[_memory(target.meta)]:
+            other.origin = None
+        new = seen[number] if number < len(seen) else None
         if new != target.geometry:
-            _tell_sharing(target, new, function, recorder)
+            _tell_sharing(target, new, function)
             target.geometry = new
     if isinstance(result, (tuple, list)):
-        return type(result)(written[: len(result)])
-    return written[0] if isinstance(result, Tensor) else result
+        return type(result)(targets[: len(result)])
+    return targets[0] if isinstance(result, Tensor) else result
 
 
-def _tell_sharing(target: Traced, new: Geometry | None, function: Any, recorder: Recorder) -> None:
+def _tell_sharing(target: Traced, new: Geometry | None, function: Operation) -> None:
     """A tensor that holds `target` as some of its channels sees the union; any other is used no more."""
-    for other in recorder.sharing[_memory(target.inner)]:
+    recorder = target.recorder
+    for other in recorder.sharing[_memory(target.meta)]:
         if other is target:
             continue
         if new is None and other.numel() > target.numel():
@@ -223,7 +246,7 @@ def _tell_sharing(target: Traced, new: Geometry | None, function: Any, recorder:
 
 
 def _is_some_channels(part: Traced, whole: Traced, geometry: Geometry) -> bool:
-    if part.inner.stride() != whole.inner.stride():
+    if part.meta.stride() != whole.meta.stride():
         return False
     pairs = zip(part.shape, whole.shape, geometry.dims, strict=True)
     return all(mine == theirs or (mine < theirs and not axes_of(dim)) for mine, theirs, dim in pairs)
@@ -234,26 +257,26 @@ def _in_shape(geometry: Geometry, other: Traced) -> Geometry:
     return replace(geometry, dims=dims)
 
 
-def _is_circular(_input: Tensor, _pad: Any, mode: str = "constant", _value: Any = None, **_: Any) -> bool:
+def _is_circular(_image: object, _pad: object, mode: object = "constant", _value: object = None, **_: object) -> bool:
     return mode == "circular"
 
 
-def _circular_pad(input: Tensor, pad: Any, mode: str = "circular", value: Any = None) -> Tensor:
+def _circular_pad(input: object, pad: object, mode: object = "circular", value: object = None) -> Tensor:
     """torch makes a circular border from slices written in place; here it is one operation."""
-    recorder = input.recorder
-    inner = F.pad(input.inner, pad, mode="circular")
-    call = Call("circular_pad", {"self": _seen(input), "pad": list(pad)}, (inner,), recorder.where, None)
-    found = geometries(rules_windows.pad, call)[0] if input.geometry is not None else None
-    return Traced.of(inner, found, input.device, recorder)
+    assert isinstance(input, Traced)
+    assert isinstance(pad, (list, tuple))
+    meta = F.pad(input.meta, list(pad), mode="circular")
+    call = Call("circular_pad", {"self": _seen(input), "pad": list(pad)}, (meta,), input.recorder.where, None)
+    seen = geometries(rules_windows.pad, call)[0] if input.geometry is not None else None
+    return Traced.of(meta, seen, input.device, input.recorder)
 
 
-def _recurrent(function: Any, args: tuple, recorder: Recorder) -> Any:
+def _recurrent(function: Callable[..., object], args: Arguments, recorder: Recorder) -> object:
     """On the meta device torch writes recurrent layers out, in place; here they are one operation."""
     result = _on_meta(function, args, {}, recorder.where)
     outputs = tuple(tree_flatten(result)[0])
     packed = isinstance(args[1], Tensor) and args[1].dtype == torch.int64
     arguments = tree_map(_seen, {"input": args[0], "state": args[1:3], "batch_first": None if packed else args[-1]})
     call = Call(function.__name__, arguments, outputs, recorder.where, "recurrence")
-    answers = iter(geometries(rules_mixing.recurrence, call) if call.geometries() else [None] * len(outputs))
-    device = next(leaf for leaf in tree_flatten(args)[0] if isinstance(leaf, Traced)).device
-    return tree_map(lambda leaf: Traced.of(leaf, next(answers), device, recorder), result)
+    seen = geometries(rules_mixing.recurrence, call) if call.geometries() else [None] * len(outputs)
+    return _wrapped(result, seen, _traced(args)[0].device, recorder)
