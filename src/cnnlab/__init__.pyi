@@ -25,9 +25,9 @@ from .receptive.effective import effective_field as effective_field
 from .receptive.trace import receptive_fields as receptive_fields
 from .report.section import report_section as report_section
 from .runs.run import Run as Run
+from .studies.study import Study as Study
 from .training.evaluate import evaluate as evaluate
 from .training.recipe import Recipe as Recipe
-from .studies.study import Study as Study
 from .training.train import train as train
 
 __version__: str
