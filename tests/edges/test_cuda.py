@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cnnlab.edges.detector import EdgeDetector
 from cnnlab.edges.gradient import Gradient
-from cnnlab.edges.hysteresis import hysteresis, joined_on_cpu, joined_on_device
+from cnnlab.edges.hysteresis import flooded, hysteresis, joined
 from cnnlab.edges.network import NetworkDetector
 from cnnlab.edges.thinning import largest_by_fields, thin
 from cnnlab.filters import bank
@@ -118,8 +118,8 @@ def test_components_are_the_processors_in_every_image_of_a_batch() -> None:
     random = torch.Generator().manual_seed(2)
     weak = torch.rand(4, 1, 120, 150, generator=random) < 0.4
     strong = weak & (torch.rand(4, 1, 120, 150, generator=random) < 0.01)
-    found = joined_on_device(weak.to(CUDA), strong.to(CUDA))
-    assert torch.equal(found.cpu(), joined_on_cpu(weak, strong))
+    found = joined(weak.to(CUDA), strong.to(CUDA))
+    assert torch.equal(found.cpu(), flooded(weak, strong))
     strength = weak.float() + strong.float()
     assert torch.equal(hysteresis(strength.to(CUDA), 1.0, torch.full((4,), 2.0)).cpu(), found.cpu())
 

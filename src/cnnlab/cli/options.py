@@ -139,6 +139,7 @@ class DetectEdgesOptions:
     grey: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = None  # None: one on each core
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,7 @@ class BenchmarkEdgesOptions:
     processes: int | None = None
     cache: Path | None = Path("outputs/benchmark_edges/counts")
     seed: int = 0
+    trust: Sequence[str] | str = ()  # packages of your own code
 
 
 @dataclass(frozen=True, kw_only=True)

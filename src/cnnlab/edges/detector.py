@@ -10,16 +10,15 @@ from torch import Tensor, nn
 
 from cnnlab._arguments import remembers_arguments
 from cnnlab._choices import UsageError, check_choice
-from cnnlab.edges.borders import BORDERS, pad, trimmed
+from cnnlab.edges.borders import BORDERS, accepted, as_float, like, pad, trimmed
 from cnnlab.edges.colour import COLOURS, SPACES, brightness, combined, companded, in_space, principal, products
 from cnnlab.edges.contract import Edges
 from cnnlab.edges.energy import OrientedEnergy, measure_of
-from cnnlab.edges.fast.edgels import Limits, spread, thinned_by_places
 from cnnlab.edges.fast.fused import fusible, small_taps, walked
+from cnnlab.edges.fast.places import Limits, spread, thinned_by_places
 from cnnlab.edges.fast.strips import by_strips
 from cnnlab.edges.gradient import Gradient, direction
 from cnnlab.edges.hysteresis import hysteresis
-from cnnlab.edges.images import accepted, as_float, like
 from cnnlab.edges.texture import TextureGradient, suppression
 from cnnlab.edges.thinning import largest_along, walkable
 from cnnlab.edges.thresholds import KINDS, check_number, check_thresholds, thresholds
@@ -155,15 +154,11 @@ class EdgeDetector(nn.Module):
             return torch.where(hysteresis(thin_B1HW, low, high), thin_B1HW, 0)
         return torch.where(hysteresis(thin_B1HW, *thresholds(thin_B1HW, *limits)), thin_B1HW, 0)
 
-    def shown_kernels(self) -> tuple[np.ndarray, list[str]]:
-        """(K, h, w), and the name of each."""
-        return self._bank.kernels[:, 0].numpy(), list(self._bank.names)
-
     def _repr_png_(self) -> bytes:
         """In a notebook: its kernels, and the edges of a small picture."""
         from cnnlab.edges.figures import detector_png
 
-        return detector_png(self)
+        return detector_png(self, self._bank.kernels[:, 0].numpy(), self._bank.names)
 
     def forward(self, image_BCHW: Tensor) -> Edges:
         """Before thinning, of the image's dtype (float32 of uint8); strength in intensity per pixel."""

@@ -1,30 +1,21 @@
 """What a notebook shows of a detector. H W image, K kernels of h w."""
 
+from collections.abc import Sequence
 from io import BytesIO
-from typing import Protocol
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
+from cnnlab.draw.boundaries import detector_figure
+from cnnlab.draw.edges import ink_picture, orientation_picture
 from cnnlab.edges.contract import Detector
-from cnnlab.edges.pictures import ink_picture, orientation_picture
 
 SIDE = 96  # pixels of the picture
-MOST = 16  # kernels
 
 
-class Kernels(Detector, Protocol):
-    """A detector that shows its kernels."""
-
-    def shown_kernels(self) -> tuple[np.ndarray, list[str]]:
-        """(K, h, w), and the name of each."""
-
-
-def detector_png(detector: Kernels) -> bytes:
-    """A PNG: the kernels above; below, a small picture, its edges in colour by orientation, and the thinned edges."""
-    kernels_Khw, names = detector.shown_kernels()
+def detector_png(detector: Detector, kernels_Khw: np.ndarray, names: Sequence[str]) -> bytes:
+    """Its kernels; below, a small picture, its edges in colour by orientation, and the thinned edges."""
     image_1CHW = example_picture()
     edges, thin = detector.both(image_1CHW)
     strength_HW, orientation_HW, thin_HW = (field[0, 0].detach().cpu().numpy() for field in (*edges, thin))
@@ -33,21 +24,8 @@ def detector_png(detector: Kernels) -> bytes:
         "its edges, by orientation": orientation_picture(strength_HW, orientation_HW),
         "thinned": ink_picture(thin_HW),
     }
-    figure = Figure(figsize=(7.5, 3.8), layout="constrained")
-    rows = figure.add_gridspec(2, 1, height_ratios=(1, 2.4))
-    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
-    count = min(len(names), MOST)
-    for axis, kernel_hw, name in zip(top.subplots(1, count, squeeze=False)[0], kernels_Khw, names, strict=False):
-        reach = np.abs(kernel_hw).max()
-        axis.imshow(kernel_hw, cmap="RdBu_r", vmin=-reach, vmax=reach)
-        axis.set_title(name.partition("_")[2] or name, fontsize=7)  # gaussian_dx: dx
-        axis.set_axis_off()
-    for axis, (title, picture) in zip(bottom.subplots(1, len(panels)), panels.items(), strict=True):
-        axis.imshow(picture)
-        axis.set_title(title, fontsize=9)
-        axis.set_axis_off()
     content = BytesIO()
-    figure.savefig(content, format="png", dpi=100)
+    detector_figure(kernels_Khw, names, panels).savefig(content, format="png", dpi=100)
     return content.getvalue()
 
 

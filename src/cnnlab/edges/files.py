@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cnnlab._choices import UsageError
 from cnnlab._files import whole_file
+from cnnlab.data.photographs.decode import opened
 from cnnlab.data.photographs.files import RESULTS, Photograph, short_name
 
 PROGRAM = "cnnlab detect_edges"
@@ -141,8 +142,8 @@ def _refusal(files: list[Path]) -> str:
 def read_stamp(file: Path) -> str | None:
     """What a result says of itself; None for a file of any other kind."""
     try:
-        with Image.open(file) as opened:
-            text = opened.info.get(KEY) or opened.info.get("comment")
+        with opened(file) as image:
+            text = image.info.get(KEY) or image.info.get("comment")
     except Exception:  # broken, unreadable: in any case no result of ours
         return None
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else text

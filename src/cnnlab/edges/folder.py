@@ -2,19 +2,19 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from cnnlab._choices import UsageError
 from cnnlab._files import held, write_text
 from cnnlab._parallel import EVERY, cores, in_turn, shown, torch_threads
-from cnnlab.data.photographs.decode import decode_deep, large_pictures, reason
+from cnnlab.data.photographs.decode import decode_deep, opened, reason
 from cnnlab.data.photographs.files import RESULTS, photographs
+from cnnlab.draw.edges import edge_picture
 from cnnlab.edges.contract import Detector
 from cnnlab.edges.detector import EdgeDetector
 from cnnlab.edges.devices import on_device, settings_of
@@ -29,7 +29,7 @@ from cnnlab.edges.files import (
     write_map,
     write_picture,
 )
-from cnnlab.edges.maps import WHOLE, detect, draw
+from cnnlab.edges.maps import WHOLE, detect
 
 ALONE = 4 * WHOLE  # pixels from which on a photograph is worked on with no other of its kind
 
@@ -79,52 +79,31 @@ def detect_folder(
     >>> found.made, found.skipped  # doctest: +SKIP
     """
     output = Path(output).expanduser()
-    _check(output, threads)
-    listing = photographs(input, output)
-    detector, where = on_device(EdgeDetector() if detector is None else detector, device)
-    settings, scale = settings_of(detector, grey), float(detector.full_scale)
-    with large_pictures():
-        check_about(output, settings, overwrite)
-        targets = [target_of(one, output, pictures, digest(settings), scale) for one in listing.photographs]
-        split_done_and_pending(targets, overwrite)  # before anything is written
-        output.mkdir(parents=True, exist_ok=True)
-        with held(output):
-            remove_parts(targets)
-            done, pending = split_done_and_pending(targets, overwrite)
-            write_text(output / RESULTS, about(settings, scale))
-            broken = _work_through(detector, where, scale, pending, grey, pictures, threads or cores())
-    made = tuple(target.map for target in pending if str(target.photograph.path) not in broken)
-    facts = {"device": str(where), **settings}
-    return Detected(output, made, tuple(target.map for target in done), broken, listing.left_out, facts)
-
-
-def _check(output: Path, threads: int | None) -> None:
     if threads is not None and threads < 1:
         raise UsageError(f"threads={threads}: at least 1, or null for one on each core")
     there = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not there.is_dir():
         raise UsageError(f"output: {there} is a file; results go into a folder")
-
-
-def _work_through(
-    detector: Detector,
-    device: torch.device,
-    scale: float,
-    targets: list[Target],
-    grey: bool,
-    pictures: bool,
-    threads: int,
-) -> dict[str, str]:
-    """All targets. Returns the paths of those that can't be read, and why.
-
-    Torch has one thread for each: handing small operations to others costs more than it saves, and very much where
-    another program keeps the cores busy.
-    """
-    at_once = max(1, min(threads, len(targets)))
-    work = _Work(detector, device, scale, grey, pictures, threads, threads // at_once)
-    with torch_threads(1):
-        results = shown(in_turn(work, targets, at_once), len(targets), "photographs")
-        return {path: problem for path, problem in results if problem is not None}
+    listing = photographs(input, output)
+    detector, where = on_device(EdgeDetector() if detector is None else detector, device)
+    settings, scale = settings_of(detector, grey), float(detector.full_scale)
+    check_about(output, settings, overwrite)
+    targets = [target_of(one, output, pictures, digest(settings), scale) for one in listing.photographs]
+    split_done_and_pending(targets, overwrite)  # before anything is written
+    output.mkdir(parents=True, exist_ok=True)
+    with held(output):
+        remove_parts(targets)
+        done, pending = split_done_and_pending(targets, overwrite)
+        write_text(output / RESULTS, about(settings, scale))
+        threads = threads or cores()
+        at_once = max(1, min(threads, len(pending)))
+        work = _Work(detector, where, scale, grey, pictures, threads, threads // at_once)
+        with torch_threads(1):  # handing small operations to others costs more than it saves
+            results = shown(in_turn(work, pending, at_once), len(pending), "photographs")
+            broken = {path: problem for path, problem in results if problem is not None}
+    made = tuple(target.map for target in pending if str(target.photograph.path) not in broken)
+    facts = {"device": str(where), **settings}
+    return Detected(output, made, tuple(target.map for target in done), broken, listing.left_out, facts)
 
 
 @dataclass(frozen=True)
@@ -137,19 +116,19 @@ class _Work:
     grey: bool
     pictures: bool
     threads: int  # for the tiles of a photograph that is worked on alone
-    share: int  # of them, for any other
+    usual: int  # of them, for any other
     alone: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, target: Target) -> tuple[str, str | None]:
         """Its path, and why there is no map of it; None where there is one."""
         path = target.photograph.path
         try:
-            with Image.open(path) as opened:
-                large = opened.width * opened.height > ALONE
+            with opened(path) as image:
+                large = image.width * image.height > ALONE
         except Exception as error:
             return str(path), reason(error, path)
         with self.alone if large else nullcontext():
-            return str(path), self._make(path, target, self.threads if large else self.share)
+            return str(path), self._make(path, target, self.threads if large else self.usual)
 
     def _make(self, path: Path, target: Target, threads: int) -> str | None:
         try:
@@ -159,9 +138,9 @@ class _Work:
         try:
             maps = detect(
                 self.detector, pixels_HWC, self.device,
-                grey=self.grey, pictures=self.pictures, threads=threads, tell=_Progress(path),
+                grey=self.grey, pictures=self.pictures, threads=threads, tell=_progress(path),
             )  # fmt: skip
-            picture_HWC = draw(pixels_HWC, maps, self.scale) if self.pictures else None
+            picture_HWC = edge_picture(pixels_HWC, *maps.fields, maps.thinned_HW, self.scale) if maps.fields else None
         except torch.OutOfMemoryError:
             return reason(MemoryError(), path)
         except (UsageError, MemoryError) as error:
@@ -173,13 +152,14 @@ class _Work:
         return None
 
 
-class _Progress:
-    """How far a photograph is that takes longer than EVERY seconds."""
+def _progress(path: Path) -> Callable[[float], None]:
+    """Says how far a photograph is that takes longer than EVERY seconds."""
+    last = time.monotonic()
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.last = path, time.monotonic()
+    def tell(fraction: float) -> None:
+        nonlocal last
+        if fraction < 1 and time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            print(f"{path.name}: {fraction:.0%}", flush=True)
 
-    def __call__(self, fraction: float) -> None:
-        if fraction < 1 and time.monotonic() - self.last >= EVERY:
-            self.last = time.monotonic()
-            print(f"{self.path.name}: {fraction:.0%}", flush=True)
+    return tell

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from cnnlab._choices import UsageError, check_choice
 from cnnlab.edges.borders import BORDERS, pad
 from cnnlab.edges.fast.lengths import lengths, walkable
-from cnnlab.edges.fast.recorded import recorded
-from cnnlab.edges.fast.strips import by_strips
+from cnnlab.edges.fast.strips import by_strips, recorded
 from cnnlab.filters import FilterBank
 
 _ROUNDING = 1e-9  # of kernels in float64, against their largest weight

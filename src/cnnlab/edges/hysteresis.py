@@ -25,37 +25,20 @@ def hysteresis(strength_B1HW: Tensor, low: Threshold, high: Threshold) -> Tensor
     low_B111, high_B111 = (_for_each(strength_B1HW, name, one) for name, one in (("low", low), ("high", high)))
     _check_order(low, high, low_B111, high_B111)
     weak_B1HW, strong_B1HW = strength_B1HW >= low_B111, strength_B1HW >= high_B111
-    joined = joined_on_cpu if strength_B1HW.device.type == "cpu" else joined_on_device
-    return joined(weak_B1HW, strong_B1HW)
+    walked = COMPILED and strength_B1HW.device.type == "cpu"
+    return (flooded if walked else joined)(weak_B1HW, strong_B1HW)
 
 
-def joined_on_cpu(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
-    """Pixels of `weak` in a component of eight neighbours with one of `strong`.
-
-    Flooded from the strong pixels by numba where it is installed, else by scipy's labelling of components.
-    """
+def flooded(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
+    """Pixels of `weak` in a component of eight neighbours with one of `strong`, on a CPU: flooded from the strong."""
     result_B1HW = torch.empty_like(weak_B1HW)
-    join = flooded if COMPILED else labelled
     for weak_HW, strong_HW, result_HW in zip(weak_B1HW[:, 0], strong_B1HW[:, 0], result_B1HW[:, 0], strict=True):
-        result_HW.copy_(torch.from_numpy(join(weak_HW.numpy(), strong_HW.numpy())))
+        place_N = np.flatnonzero(weak_HW.numpy())
+        value_N = strong_HW.numpy().reshape(-1)[place_N].astype(np.uint8) + np.uint8(1)
+        reached_HW = np.zeros(weak_HW.shape, np.uint8)
+        follow(place_N, value_N, np.uint8(1), np.uint8(2), reached_HW)
+        result_HW.copy_(torch.from_numpy(reached_HW))
     return result_B1HW
-
-
-def labelled(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
-    from scipy import ndimage
-
-    labels_HW, count = ndimage.label(weak_HW, structure=np.ones((3, 3), bool))
-    holds_strong = np.zeros(count + 1, bool)
-    holds_strong[labels_HW[strong_HW]] = True
-    holds_strong[0] = False
-    return holds_strong[labels_HW]
-
-
-def flooded(weak_HW: np.ndarray, strong_HW: np.ndarray) -> np.ndarray:
-    place_N = np.flatnonzero(weak_HW)
-    reached_HW = np.zeros(weak_HW.shape, np.uint8)
-    follow(place_N, strong_HW.reshape(-1)[place_N].astype(np.uint8) + np.uint8(1), np.uint8(1), np.uint8(2), reached_HW)
-    return reached_HW > 0
 
 
 @compiled
@@ -92,8 +75,8 @@ def follow(
             joined_N[place_N[index]] = value_N[index]
 
 
-def joined_on_device(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
-    """The same by tensor operations alone, on the K pixels of `weak`, which are few.
+def joined(weak_B1HW: Tensor, strong_B1HW: Tensor) -> Tensor:
+    """The same on any device, by tensor operations on the K pixels of `weak`, which are few.
 
     Every one of them starts as its own root. A round hooks each root to the largest root that touches its tree, then
     lets all follow their tree upwards. Roots only ever grow within their component, so the rounds end when each

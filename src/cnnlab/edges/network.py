@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
+from cnnlab.edges.borders import accepted, as_float
 from cnnlab.edges.contract import Detector, Edges
-from cnnlab.edges.images import accepted, as_float
 from cnnlab.edges.thinning import thin
 from cnnlab.edges.tiles import aligned, tiles
 from cnnlab.filters.gaussian import gaussian

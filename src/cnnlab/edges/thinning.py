@@ -52,7 +52,7 @@ def surrounded(field_BCHW: Tensor) -> Tensor:
 
 
 def walkable(strength_B1HW: Tensor, dy_B1HW: Tensor, dx_B1HW: Tensor, tie_B1HW: Tensor | None) -> bool:
-    """Whether the compiled walk can thin them: on a processor, all of one dtype (ties may be uint8), nothing traced."""
+    """Whether the compiled walk can thin them: on the CPU, all of one dtype (ties may be uint8), nothing traced."""
     fields = [field for field in (strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW) if field is not None]
     dtypes = {field.dtype for field in fields if field is not tie_B1HW or field.dtype != torch.uint8}
     on_cpu = all(field.device.type == "cpu" for field in fields)
@@ -66,7 +66,7 @@ def largest_along(
     """Which pixels stay, (B, 1, H, W) bool, with the normals (dy, dx), of which length and sign don't matter.
 
     Strengths below `least` don't stay; saying so here saves the time that they would take. Ties may be a uint8 image.
-    On a processor row by row where numba is installed, which is several times as fast; else by whole fields.
+    On a CPU row by row where numba is installed, which is several times as fast; else by whole fields.
     """
     if not walkable(strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW):
         return largest_by_fields(strength_B1HW, dy_B1HW, dx_B1HW, tie_B1HW, least)

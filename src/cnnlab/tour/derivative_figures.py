@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from cnnlab._colour import DIVERGING
+from cnnlab.draw.edges import ink_picture, orientation_picture
 from cnnlab.draw.tiles import zero_centred
-from cnnlab.edges.pictures import ink_picture, orientation_picture
 from cnnlab.tour.sheet import (
     INK,
     MARKS,

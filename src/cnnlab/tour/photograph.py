@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cnnlab._choices import UsageError
-from cnnlab.data.photographs.decode import decode, large_pictures
+from cnnlab.data.photographs.decode import decode, reason
 from cnnlab.data.photographs.windows import fitted
 
 SHORT, LONG = 320, 480  # pixels of the sides, after scaling; what sticks out at the ends is cut off
@@ -61,10 +61,9 @@ def _read(path: Path) -> np.ndarray:
     if not path.is_file():
         raise UsageError(f"image: there is no file {path}")
     try:
-        with large_pictures():
-            return decode(path)
+        return decode(path)
     except Exception as error:  # Pillow has many words for a broken file
-        raise UsageError(f"image: {path} can't be read: {error}") from error
+        raise UsageError(f"image: {path} can't be read: {reason(error, path)}") from error
 
 
 def _middle(pixels_HWC: np.ndarray) -> np.ndarray:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from cnnlab.data.photographs.decode import MOST_PIXELS, decode, decode_deep, large_pictures
+from cnnlab._choices import UsageError
+from cnnlab.data.photographs.decode import MOST_PIXELS, decode, decode_deep, upright_size
 
 Writer = Callable[..., np.ndarray]
 
@@ -202,17 +204,38 @@ def bomb(path: Path, width: int, height: int) -> Path:
 
 @pytest.mark.parametrize("read", [decode, decode_deep])
 def test_more_pixels_than_memory_are_refused_by_the_header_alone(tmp_path: Path, read: Callable) -> None:
-    with large_pictures(), pytest.raises(ValueError, match=r"60000 x 40000 are 2400 million pixels, more than 537"):
+    with pytest.raises(ValueError, match=r"60000 x 40000 are 2400 million pixels, more than 537"):
         read(bomb(tmp_path / "a.png", 60000, 40000))
     assert MOST_PIXELS > 30000 * 15000
 
 
-def test_a_panorama_that_pillow_would_refuse_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("read", [decode, decode_deep])
+def test_a_panorama_that_pillow_would_refuse_is_read_and_its_limit_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable
+) -> None:
     path = saved(tmp_path / "a.png", Image.new("1", (30000, 1000), 1))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000_000)
+    assert read(path).shape == (1000, 30000, 1)
+    assert upright_size(path) == (1000, 30000)
     with pytest.raises(Image.DecompressionBombError):
-        decode(path)
-    with large_pictures():
-        assert decode_deep(path).shape == (1000, 30000, 1)
-    with pytest.raises(Image.DecompressionBombError):
-        decode(path)
+        Image.open(path)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_planar_tiff_of_16_bits_is_the_picture_of_8_bits_or_refused(
+    tmp_path: Path, compression: str | None, order: str
+) -> None:
+    """Pillow reads the low bytes of planes that are not compressed."""
+    eight_HWC = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    planes_CHW = np.moveaxis(eight_HWC, 2, 0)
+    path, options = tmp_path / "a.tif", {"photometric": "rgb", "planarconfig": "separate", "compression": compression}
+    tifffile.imwrite(path, planes_CHW, byteorder=order, **options)
+    np.testing.assert_array_equal(decode_deep(path), eight_HWC)
+    tifffile.imwrite(path, planes_CHW.astype(np.uint16) * 256, byteorder=order, **options)
+    for read, white in ((decode, 255), (decode_deep, 65535)):
+        if compression is None:
+            with pytest.raises(UsageError, match="planar 16-bit TIFF is not read"):
+                read(path)
+        else:
+            np.testing.assert_allclose(read(path) / white, eight_HWC / 256, atol=1 / 255)

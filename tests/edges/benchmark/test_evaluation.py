@@ -12,7 +12,7 @@ from skimage.morphology import thin
 from cnnlab.data.boundaries.berkeley import photographs, read_boundaries
 from cnnlab.edges.benchmark.evaluation import evaluate_map, evaluate_people
 from cnnlab.edges.benchmark.matching import _assign
-from cnnlab.edges.benchmark.published import PUBLISHED
+from cnnlab.edges.benchmark.results import PUBLISHED
 from cnnlab.edges.benchmark.scores import summarise
 
 SIDE = 100  # pixels: the tolerance is 1.06 of them

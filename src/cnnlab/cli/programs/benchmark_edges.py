@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError
+from cnnlab.cli.configs import trusted
 from cnnlab.cli.detectors import build_detectors
 from cnnlab.cli.interruption import interrupted_with
 from cnnlab.edges.benchmark.benchmark import benchmark_edges
@@ -26,7 +27,7 @@ def run(config: DictConfig, folder: Path) -> int:
         raise UsageError(f"data: {config.data.get('name')} has no boundaries; take data=bsds500")
     alone = config.get("detector")
     chosen = {} if alone is None else {str(HydraConfig.get().runtime.choices["detector"]): alone}
-    detectors = build_detectors(chosen, listed(config.detectors))
+    detectors = build_detectors(chosen, listed(config.detectors), trusted(config))
     record = RunRecord(folder, sources=[*detectors, *listed(config.predictions)])
     kept = "" if config.cache is None else f"; what was counted is kept in {config.cache}: the same command goes on"
     with interrupted_with(f"interrupted{kept}"), recorded(record, folder):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.cli.configs import trusted
 from cnnlab.cli.detectors import build_detector
 from cnnlab.cli.interruption import interrupted_with
 from cnnlab.edges.folder import Detected, detect_folder
@@ -22,7 +23,7 @@ def run(config: DictConfig, folder: Path) -> int:
     """
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     output = folder if config.output is None else Path(str(config.output)).expanduser()
-    detector = build_detector(config.detector)
+    detector = build_detector(config.detector, trusted(config))
     options = {name: config[name] for name in ("grey", "pictures", "overwrite", "device", "threads")}
     plain = OmegaConf.to_object(config.detector)
     record = RunRecord(folder, input=str(config.input), output=str(output), detector=plain)

@@ -4,12 +4,11 @@
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from cnnlab._choices import UsageError
 
@@ -23,6 +22,7 @@ _OTHER_BYTE = {
     for mode in ("RGB", "RGBA")
     for order, other in (("B", "L"), ("L", "B"), ("N", _SWAPPED))
 }
+_LIMIT = Lock()
 _STRIPE = 1 << 22  # values at once, where a temporary copy in floating point is needed
 
 
@@ -72,9 +72,9 @@ def _array(image: Image.Image) -> np.ndarray:
 
 def upright_size(path: Path) -> tuple[int, int]:
     """(height, width), turned as the EXIF orientation says, without the pixels. Raises whatever Pillow raises."""
-    with Image.open(path) as opened:
-        size = opened.height, opened.width
-        return size[::-1] if opened.getexif().get(0x0112, 1) in (5, 6, 7, 8) else size
+    with opened(path) as image:
+        size = image.height, image.width
+        return size[::-1] if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else size
 
 
 def reason(error: Exception, path: Path) -> str:
@@ -88,32 +88,38 @@ def reason(error: Exception, path: Path) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-@contextmanager
-def large_pictures() -> Iterator[None]:
-    """Inside, Pillow's own limit (a warning from 89 million pixels on, an error from 179 on) is lifted; MOST_PIXELS
-    still holds. For a whole program: the limit belongs to the process."""
-    before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
+def opened(path: Path) -> ImageFile.ImageFile:
+    """The file, its pixels unread, to be closed. Raises whatever Pillow raises, but not for its size.
+
+    Pillow's own limit (a warning from 89 million pixels on, an error from 179 on) is not ours, which is MOST_PIXELS.
+    """
+    with _LIMIT:  # it belongs to the process
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def _upright(path: Path, raw_mode: str | None = None) -> Image.Image:
     """The picture in memory, whole, turned as its EXIF orientation says; raw_mode: read as if packed so."""
-    with Image.open(path) as opened:
-        _check_size(opened)
+    with opened(path) as image:
+        _check(image)
         if raw_mode is not None:
-            opened.tile = [tile._replace(args=_packed_as(raw_mode, tile.args)) for tile in opened.tile]
-        opened.load()  # now, so that a truncated file fails here
-        ImageOps.exif_transpose(opened, in_place=True)  # else a picture that stands upright is copied
-    return opened
+            image.tile = [tile._replace(args=_packed_as(raw_mode, tile.args)) for tile in image.tile]
+        image.load()  # now, so that a truncated file fails here
+        ImageOps.exif_transpose(image, in_place=True)  # else a picture that stands upright is copied
+    return image
 
 
-def _check_size(opened: Image.Image) -> None:
-    """Raises UsageError for a picture that would fill the memory: a small file can unpack to anything."""
-    width, height = opened.size
+def _check(image: ImageFile.ImageFile) -> None:
+    """Raises UsageError for a picture that would fill the memory, since a small file can unpack to anything, and for
+    one of which Pillow would read the low bytes alone."""
+    width, height = image.size
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and len(image.tile) > 1:
+        bits, planes = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,)), image.tag_v2.get(284)
+        if planes == 2 and max(bits) > 8 and image.tile[0].codec_name == "raw":
+            raise UsageError("planar 16-bit TIFF is not read; save it with its channels pixel by pixel, or 8 bits")
     if width * height > MOST_PIXELS:
         million = f"{width * height / 1e6:.0f} million pixels, more than {MOST_PIXELS / 1e6:.0f} million"
         raise UsageError(f"{width} x {height} are {million}; cut it into parts")
@@ -146,9 +152,9 @@ def _deep_colour(path: Path) -> np.ndarray | None:
 
     Pillow keeps one byte of two. Read as if the order of the bytes were the other one, it keeps the other.
     """
-    with Image.open(path) as opened:
-        _check_size(opened)
-        raw = {_raw_mode(tile.args) for tile in opened.tile}
+    with opened(path) as image:
+        _check(image)
+        raw = {_raw_mode(tile.args) for tile in image.tile}
     if raw == {"LA;16B"}:
         bytes_HW4 = np.asarray(_upright(path, "RGBA"))  # four bytes a pixel, as they stand in the file
         return _over_white(bytes_HW4.view(">u2"))

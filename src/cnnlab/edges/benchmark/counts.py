@@ -29,7 +29,7 @@ class Counts:
             raise UsageError(f"no counts: expected {', '.join(names)}")
         columns = [np.array(plain[name]) for name in names]
         if any(column.ndim != 1 or column.dtype.kind != "i" or len(column) != len(columns[0]) for column in columns):
-            raise UsageError("no counts: expected lists of whole numbers of one length")
+            raise UsageError("no counts: expected lists of integers of one length")
         hits_T, predicted_T, found_T, drawn_T = columns
         if (hits_T > predicted_T).any() or (found_T > drawn_T).any() or min(map(np.min, columns), default=0) < 0:
             raise UsageError("no counts: more pixels have partners than there are")

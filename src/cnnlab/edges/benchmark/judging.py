@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
 from cnnlab._parallel import shown
 from cnnlab._tables import write_csv
 from cnnlab.data.contract import BoundaryPhotographs
+from cnnlab.draw.boundaries import boundary_figure
 from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.counts import Counts
 from cnnlab.edges.benchmark.evaluation import evaluate_map
@@ -22,7 +22,6 @@ from cnnlab.edges.benchmark.scores import summarise
 from cnnlab.edges.network import NetworkDetector
 
 EXAMPLES = 4  # photographs in the picture
-TITLES = ("photograph", "people", "network")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +48,9 @@ def benchmark(
         thinned_HW = detector.thinned(image_CHW[None].to(device))[0, 0].float().cpu().numpy()
         counts[stem] = evaluate_map(thinned_HW, boundaries_AHW)
     if folder is not None:
+        pictures = [(one.image_HWC, one.fraction_HW, one.strength_HW) for one in examples(network, data, device)]
         write_csv([_row(stem, count) for stem, count in counts.items()], folder / "photographs.csv")
-        save_figure(boundary_figure(examples(network, data, device)), folder / "figures" / "boundaries.png")
+        save_figure(boundary_figure(pictures), folder / "figures" / "boundaries.png")
     scores = summarise(list(counts.values()))
     assert scores.ods.threshold is not None
     metrics = {"ods": scores.ods.f, "ois": scores.ois.f, "ap": scores.ap, "r50": scores.r50}
@@ -69,23 +69,6 @@ def examples(
         strength_HW = detector.probability(image_CHW[None].to(device))[0, 0].float().cpu().numpy()
         chosen.append(Example(stem, image_CHW.permute(1, 2, 0).numpy(), boundaries_AHW.mean(0), strength_HW))
     return chosen
-
-
-def boundary_figure(rows: list[Example]) -> Figure:
-    """One row per photograph: it, what people drew and the network's probability, black on white."""
-    assert rows, "a picture needs a photograph"
-    heights = [row.image_HWC.shape[0] / row.image_HWC.shape[1] for row in rows]
-    figure = Figure(figsize=(9.0, 3.0 * sum(heights) + 0.3), layout="constrained")
-    axes = figure.subplots(len(rows), 3, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for line, row in zip(axes, rows, strict=True):
-        line[0].imshow(row.image_HWC, vmin=0, vmax=1)
-        line[1].imshow(row.fraction_HW, cmap="gray_r", vmin=0, vmax=1)
-        line[2].imshow(row.strength_HW, cmap="gray_r", vmin=0, vmax=1)
-        for axis in line:
-            axis.set_axis_off()
-    for axis, title in zip(axes[0], TITLES, strict=True):
-        axis.set_title(title, fontsize=9)
-    return figure
 
 
 def _row(stem: str, counts: Counts) -> dict[str, object]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,14 +13,37 @@ from matplotlib.figure import Figure
 from cnnlab._choices import check_choice
 from cnnlab._files import write_text
 from cnnlab._tables import print_runs, write_csv
+from cnnlab.draw.boundaries import Curve, precision_recall
 from cnnlab.draw.saving import save_figure
 from cnnlab.edges.benchmark.bootstrap import interval
 from cnnlab.edges.benchmark.counting import Settings
-from cnnlab.edges.benchmark.curves import Curve, precision_recall
-from cnnlab.edges.benchmark.published import PUBLISHED
 from cnnlab.edges.benchmark.scores import Point, Scores, f_measure
 
 Interval = tuple[float, float, float]  # a value, and the ends of its 95 % interval
+
+
+class Published(NamedTuple):
+    """What others reached on the 200 test photographs: a name, ODS, and where it is printed; None: nobody could say."""
+
+    name: str
+    ods: float
+    source: str | None
+
+    @property
+    def label(self) -> str:
+        """Its name in a picture, which says of a figure without a source that it has none."""
+        return self.name if self.source else f"{self.name} (no source)"
+
+
+# Sobel's is quoted here and there; neither a paper nor a program that gives it was found.
+PUBLISHED = (
+    Published("Sobel", 0.539, None),
+    Published("Canny", 0.611, "table of Liu et al., Richer Convolutional Features for Edge Detection, PAMI 2019"),
+    Published("gPb", 0.729, "gPb-UCM of Arbelaez et al., PAMI 2011, in the table of Liu et al., PAMI 2019"),
+    Published("HED", 0.788, "Xie & Tu, Holistically-Nested Edge Detection, IJCV 2017"),
+    Published("human", 0.803, "Arbelaez et al., PAMI 2011: leave one annotator out; three digits in Su et al."),
+    Published("PiDiNet", 0.807, "Su et al., Pixel Difference Networks for Efficient Edge Detection, ICCV 2021"),
+)
 
 
 @dataclass(frozen=True, eq=False)

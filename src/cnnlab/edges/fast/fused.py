@@ -1,9 +1,9 @@
-"""Gradient and thinning in one walk, for a kernel of 3 x 3 on one channel and a processor.
+"""Gradient and thinning in one walk, for a kernel of 3 x 3 on one channel and a CPU.
 
 B batch, H, W image, h, w the same with its border, or a few rows of it, S rows at a time.
 
-The walk takes a few rows at a time, so that strength and normal never leave the processor's cache: for a large image
-most of the time goes into moving them. A uint8 image is computed in its own whole numbers, which float32 holds exactly,
+The walk takes a few rows at a time, so that strength and normal never leave the CPU's cache: for a large image
+most of the time goes into moving them. A uint8 image is computed in its own integers, which float32 holds exactly,
 so that what is equal in the image is equal in strength, and a tie is a tie.
 """
 
@@ -23,11 +23,11 @@ _PIXELS = 2**16  # of a few rows: 256 KiB of float32 in each of three fields
 _MODES: dict[str, Literal["reflect", "edge", "constant", "wrap"]] = {  # numpy's names
     "reflect": "reflect", "replicate": "edge", "zeros": "constant", "circular": "wrap",
 }  # fmt: skip
-_LARGEST = 16  # weight in the smoothing, in whole numbers
+_LARGEST = 16  # weight in the smoothing, in integers
 
 
 class Taps(NamedTuple):
-    """d/dx = scale x the difference of `outer`, `middle`, `outer` on both sides; whole numbers but for the scale."""
+    """d/dx = scale x the difference of `outer`, `middle`, `outer` on both sides; integers but for the scale."""
 
     outer: float
     middle: float
@@ -35,7 +35,7 @@ class Taps(NamedTuple):
 
 
 def small_taps(kernels: object) -> Taps | None:
-    """Those of a gradient by one kernel of 3 x 3 whose smoothing is whole numbers (`sobel`, `scharr`, `prewitt`,
+    """Those of a gradient by one kernel of 3 x 3 whose smoothing is integers (`sobel`, `scharr`, `prewitt`,
     `central`); None of anything else."""
     if not isinstance(kernels, Gradient) or len(kernels.taps) != 1:
         return None
@@ -50,7 +50,7 @@ def small_taps(kernels: object) -> Taps | None:
 
 
 def fusible(image_B1HW: Tensor, kernels: object) -> bool:
-    """Whether `walked` can thin the image: one channel, on a processor, nothing traced."""
+    """Whether `walked` can thin the image: one channel, on the CPU, nothing traced."""
     fits = image_B1HW.shape[1] == 1 and image_B1HW.dtype in WHITE and small_taps(kernels) is not None
     return COMPILED and fits and image_B1HW.device.type == "cpu" and not torch.compiler.is_compiling()
 
@@ -59,7 +59,7 @@ def walked(image_B1HW: Tensor, border: str, taps: Taps, least: float) -> list[tu
     """Of each image the places y * W + x that stay, in order, and their strengths; with torch's number of threads.
 
     Without one operation of torch's: its own threads wait busily for the next one, and these would have to share the
-    processor with them.
+    CPU with them.
     """
     white = WHITE[image_B1HW.dtype]
     kind = np.float64 if image_B1HW.dtype == torch.float64 else np.float32

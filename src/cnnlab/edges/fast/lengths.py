@@ -1,8 +1,8 @@
-"""Lengths of gradients for a processor, compiled: one walk down the rows, whose lines never leave the cache.
+"""Lengths of gradients for a CPU, compiled: one walk down the rows, whose lines never leave the cache.
 
 B batch, C channel, S scale, H W image, w a line with its border, n taps and lines at a time. `gradient.py` says what is
-computed; here it is done in the same order, so that the answer turns and mirrors with the image to the last bit. All
-that is compiled together stands in this one file: see `filters/compiled.py`.
+computed; here it is done in the same order, so that the response rotates and mirrors with the image to the last bit.
+All that is compiled together stands in this one file: see `_compiled.py`.
 """
 
 from itertools import pairwise, product
@@ -14,13 +14,13 @@ from torch import Tensor
 from cnnlab._compiled import COMPILED, compiled
 from cnnlab.edges.borders import sources
 from cnnlab.edges.fast.places import cut, side_by_side
-from cnnlab.edges.fast.recorded import recorded
+from cnnlab.edges.fast.strips import recorded
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 
 def walkable(image_BCHW: Tensor) -> bool:
-    """Whether `lengths` serves: numba is there, the image on a processor, nothing traced, recorded or transformed."""
+    """Whether `lengths` serves: numba is there, the image on the CPU, nothing traced, recorded or transformed."""
     if not COMPILED or torch.compiler.is_compiling() or type(image_BCHW) is not Tensor or recorded(image_BCHW):
         return False
     plain = image_BCHW.dtype in (torch.float32, torch.float64) and 0 not in image_BCHW.shape

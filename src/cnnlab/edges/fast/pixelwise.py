@@ -1,16 +1,18 @@
-"""Loops over pixels for a processor, compiled: the two rules of `thinning.py` in one walk down the rows. H W image.
+"""Loops over pixels for a CPU, compiled: the two rules of `thinning.py` in one walk down the rows. H W image.
 
 h, w: with a border, or a few rows. S rows at a time. Fields are (H, W), outside of them is 0. A place is y * W + x.
 Ties are (tie_HW, white_1, tied): white_1 holds the value that stands for 1, 255 where the ties are a uint8 image, which
 is never copied so, else 1; not `tied` means that there are none, and the field is not looked at.
 
-All that is compiled together stands in this one file: see `filters/compiled.py`.
+All that is compiled together stands in this one file: see `_compiled.py`.
 """
 
 import numpy as np
 
 from cnnlab._compiled import compiled
 
+Pair = tuple[np.ndarray, np.ndarray]
+Ties = tuple[np.ndarray, np.ndarray, bool]
 NO, YES, ASK = np.uint8(0), np.uint8(1), np.uint8(2)  # ASK is one more than YES
 ASKS = np.uint64(0x0202020202020202)  # in any of eight verdicts
 
@@ -19,7 +21,7 @@ ASKS = np.uint64(0x0202020202020202)  # in any of eight verdicts
 def ends(field_N: np.ndarray, width: int, place: int, dy: float, dx: float) -> tuple[float, float]:
     """The field where the normal leaves the ring around a place, ahead (to the right; down where it is steep), behind.
 
-    Interpolated linearly, exact at both ends, as `torch.lerp`. Without branches: no processor could foretell them.
+    Interpolated linearly, exact at both ends, as `torch.lerp`. Without branches: no CPU could foretell them.
     """
     tall, broad = abs(dy), abs(dx)
     steep, falling = tall > broad, (dy > 0) == (dx > 0)
@@ -97,12 +99,7 @@ def look(
 
 @compiled
 def outdone(
-    strength_HW: np.ndarray,
-    ties: tuple[np.ndarray, np.ndarray, bool],
-    place: tuple[int, int],
-    down: int,
-    right: int,
-    nine_9: np.ndarray,
+    strength_HW: np.ndarray, ties: Ties, place: tuple[int, int], down: int, right: int, nine_9: np.ndarray
 ) -> bool:
     """Whether rule 2 prefers the candidate so far down and right."""
     y, x = place
@@ -115,14 +112,7 @@ def outdone(
 
 
 @compiled
-def is_candidate(
-    strength_HW: np.ndarray,
-    normals: tuple[np.ndarray, np.ndarray],
-    ties: tuple[np.ndarray, np.ndarray, bool],
-    y: int,
-    x: int,
-    nine_9: np.ndarray,
-) -> bool:
+def is_candidate(strength_HW: np.ndarray, normals: Pair, ties: Ties, y: int, x: int, nine_9: np.ndarray) -> bool:
     """Rule 1 in full, for a pixel at the border or as strong as an end of its normal."""
     middle, normal = strength_HW[y, x], (normals[0][y, x], normals[1][y, x])
     ahead, behind = ends(nine(strength_HW, nine_9.dtype.type(1), y, x, nine_9), 3, 4, normal[0], normal[1])
@@ -137,8 +127,8 @@ def is_candidate(
 @compiled
 def candidates_of_row(
     strength_HW: np.ndarray,
-    normals: tuple[np.ndarray, np.ndarray],
-    ties: tuple[np.ndarray, np.ndarray, bool],
+    normals: Pair,
+    ties: Ties,
     y: int,
     verdict_W: np.ndarray,
     nine_9: np.ndarray,
@@ -168,12 +158,7 @@ def candidates_of_row(
 
 @compiled
 def places_in_rows(
-    strength_HW: np.ndarray,
-    normals: tuple[np.ndarray, np.ndarray],
-    ties: tuple[np.ndarray, np.ndarray, bool],
-    least: float,
-    top: int,
-    bottom: int,
+    strength_HW: np.ndarray, normals: Pair, ties: Ties, least: float, top: int, bottom: int
 ) -> np.ndarray:
     """The places in rows from top to before bottom that stay. Candidates are sought one row further on both sides."""
     (dy_HW, dx_HW), (height, width) = normals, strength_HW.shape
@@ -208,7 +193,7 @@ def places_in_rows(
 @compiled
 def strips_of_rows(
     padded_hw: np.ndarray,
-    ties: tuple[np.ndarray, np.ndarray, bool],
+    ties: Ties,
     numbers: tuple[float, float, float],
     least: float,
     top: int,
@@ -219,11 +204,8 @@ def strips_of_rows(
     (height, width), (tie_HW, white_1, tied) = (padded_hw.shape[0] - 2, padded_hw.shape[1] - 2), ties
     step = min(max(pixels // width, 1), bottom - top)
     shape = (step + 4, width)
-    strength_SW, dy_SW, dx_SW = (
-        np.empty(shape, white_1.dtype),
-        np.empty(shape, white_1.dtype),
-        np.empty(shape, white_1.dtype),
-    )
+    strength_SW, dy_SW = np.empty(shape, white_1.dtype), np.empty(shape, white_1.dtype)
+    dx_SW = np.empty(shape, white_1.dtype)
     place_N, strength_N = np.empty((bottom - top) * width, np.int64), np.empty((bottom - top) * width, white_1.dtype)
     count = 0
     for start in range(top, bottom, step):
@@ -253,7 +235,7 @@ def gradient_of_rows(
 ) -> None:
     """Strength, and the normal times any number, of the rows from first to before last. Compiled to vectors.
 
-    Smoothed before it is differentiated, pairs first: the answer turns and mirrors with the image to the last bit.
+    Smoothed before it is differentiated, pairs first: the response rotates and mirrors with the image to the last bit.
     """
     outer, middle, scale = numbers
     kind, width = strength_hW.dtype.type, strength_hW.shape[1]

@@ -1,6 +1,9 @@
-"""Precision over recall of boundary detectors, with lines of equal F."""
+"""Boundary detectors: precision over recall with lines of equal F, photographs beside their boundaries, kernels.
 
-from collections.abc import Sequence
+H, W photograph, C colour, K kernels of h w.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +14,8 @@ from matplotlib.figure import Figure
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.")  # the colours once more
 LEVELS = tuple(tenth / 10 for tenth in range(1, 10))  # of F
+TITLES = ("photograph", "people", "network")
+KERNELS = 16  # that are shown of a detector
 APART = 0.034  # least distance of names beside the right edge, of its height
 
 
@@ -84,16 +89,46 @@ def spread(places: Sequence[float], apart: float) -> list[float]:
     >>> spread([0.1, 0.5, 0.5], 0.2)
     [0.1, 0.4, 0.6]
     """
-    order = np.argsort(places, kind="stable")
+    from scipy.optimize import isotonic_regression
+
+    if not len(places):
+        return []
     # Places less their number times `apart` must not fall: the nearest such row is the isotonic regression.
-    blocks: list[tuple[float, int]] = []
-    for number, index in enumerate(order):
-        blocks.append((places[index] - number * apart, 1))
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (low, few), (high, more) = blocks[-2:]
-            blocks[-2:] = [((low * few + high * more) / (few + more), few + more)]
-    level = [value for value, count in blocks for _ in range(count)]
-    found = [0.0] * len(level)
-    for number, index in enumerate(order):
-        found[index] = round(level[number] + number * apart, 12)
-    return found
+    order, steps = np.argsort(places, kind="stable"), apart * np.arange(len(places))
+    moved = np.empty(len(places))
+    moved[order] = (isotonic_regression(np.asarray(places)[order] - steps).x + steps).round(12)
+    return [float(place) for place in moved]
+
+
+def boundary_figure(rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Figure:
+    """One row per photograph: it (H, W, C) in [0, 1], the fraction of people and the network's probability, (H, W)
+    each in [0, 1], black on white."""
+    assert rows, "a picture needs a photograph"
+    heights = [image_HWC.shape[0] / image_HWC.shape[1] for image_HWC, _, _ in rows]
+    figure = Figure(figsize=(9.0, 3.0 * sum(heights) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), 3, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for line, pictures in zip(axes, rows, strict=True):
+        for axis, picture, colours in zip(line, pictures, (None, "gray_r", "gray_r"), strict=True):
+            axis.imshow(picture, cmap=colours, vmin=0, vmax=1)
+            axis.set_axis_off()
+    for axis, title in zip(axes[0], TITLES, strict=True):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def detector_figure(kernels_Khw: np.ndarray, names: Sequence[str], panels: Mapping[str, np.ndarray]) -> Figure:
+    """The first kernels in a row; below, pictures (H, W, C) under their titles."""
+    figure = Figure(figsize=(7.5, 3.8), layout="constrained")
+    rows = figure.add_gridspec(2, 1, height_ratios=(1, 2.4))
+    count = min(len(names), KERNELS)
+    above = figure.add_subfigure(rows[0]).subplots(1, count, squeeze=False)[0]
+    below = figure.add_subfigure(rows[1]).subplots(1, len(panels), squeeze=False)[0]
+    for axis, kernel_hw, name in zip(above, kernels_Khw, names, strict=False):
+        axis.imshow(kernel_hw, cmap="RdBu_r", vmin=-np.abs(kernel_hw).max(), vmax=np.abs(kernel_hw).max())
+        axis.set_title(name.partition("_")[2] or name, fontsize=7)  # gaussian_dx: dx
+    for axis, (title, picture_HWC) in zip(below, panels.items(), strict=True):
+        axis.imshow(picture_HWC)
+        axis.set_title(title, fontsize=9)
+    for axis in (*above, *below):
+        axis.set_axis_off()
+    return figure

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from cnnlab.edges import pictures as edges
-from cnnlab.edges.pictures import colours_STC, ink_picture, orientation_picture, reduction, side_by_side
+from cnnlab.draw import edges
+from cnnlab.draw.edges import colours_STC, ink_picture, orientation_picture, reduction, side_by_side
 
 
 def even(value: float, shape: tuple[int, int] = (6, 8)) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnlab.edges.benchmark.curves import APART, LEVELS, Curve, precision_recall, spread
+from cnnlab.draw.boundaries import APART, LEVELS, Curve, precision_recall, spread
 
 CURVES = [
     Curve("one", [0.9, 0.5, 0.1], [0.3, 0.6, 0.9], (0.6, 0.55), 0.574),

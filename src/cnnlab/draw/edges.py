@@ -1,14 +1,15 @@
-"""Edges as pictures for people: composed with numpy alone, since a folder may hold thousands of photographs.
+"""Edges as pictures for people: composed with numpy and Pillow alone, since a folder may hold thousands of photographs.
 
 H height, W width, C channel (red, green, blue), S step of strength, T step of orientation. Pictures are uint8. Strength
 is drawn over the picture's own bright end, so brightness can't be compared between pictures; the numbers are elsewhere.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 
 from cnnlab._choices import UsageError
 
@@ -19,6 +20,8 @@ SAMPLE = 1 << 16  # strengths that the percentile is taken from
 GAP = 8  # pixels of white between panels
 WIDE = 2.4  # panels of more than this times their height stand above each other
 LARGEST = 2048  # pixels: the longer side of a panel
+ROWS = 1024  # at once, of what is reduced
+FAINT = 1 / 16  # of the full scale: a picture whose strengths are all below is not drawn as if they were strong
 
 
 def orientation_picture(
@@ -56,7 +59,7 @@ def side_by_side(panels: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def reduction(height: int, width: int) -> int:
-    """The whole number by which a panel is scaled down to have no side above LARGEST."""
+    """The integer by which a panel is scaled down to have no side above LARGEST."""
     return math.ceil(max(height, width) / LARGEST)
 
 
@@ -132,3 +135,56 @@ def _ring(side: int) -> tuple[np.ndarray, np.ndarray]:
     ]
     disc_hw1 = ((side / 2 - 0.5 - radius_hw).clip(-0.5, 0.5) + 0.5)[:, :, None]
     return colours_STC()[-1][hue_hw] * on_hw1 + 255 * (1 - on_hw1), disc_hw1
+
+
+def edge_picture(
+    pixels_HWC: np.ndarray,
+    strength_hw: np.ndarray,
+    orientation_hw: np.ndarray,
+    thinned_HW: np.ndarray,
+    full_scale: float,
+) -> np.ndarray:
+    """The photograph, its edges as hue, and its thinned edges as ink, beside each other: (.., .., 3) uint8.
+
+    h, w: a panel, `reduction` times smaller than the photograph; strength and orientation as `strongest` gives them.
+    """
+    k = reduction(*pixels_HWC.shape[:2])
+    thinned_hw = by_rows(lambda part_HW: _blocks(part_HW, k).max(axis=-1), thinned_HW, k)
+    faint = FAINT * full_scale
+    hues_hwC = orientation_picture(strength_hw, orientation_hw, faint)
+    return side_by_side([photograph_panel(pixels_HWC, k), hues_hwC, ink_picture(thinned_hw, faint)])
+
+
+def strongest(strength_HW: np.ndarray, orientation_HW: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(h, w) each: the strongest of every k x k pixels (fewer at the end), and its orientation."""
+    if k == 1:
+        return strength_HW, orientation_HW
+    blocks = [_blocks(plane_HW, k) for plane_HW in (strength_HW, orientation_HW)]
+    place = blocks[0].argmax(axis=-1)[..., None]
+    strength_hw, orientation_hw = (np.take_along_axis(block, place, axis=-1)[..., 0] for block in blocks)
+    return strength_hw, orientation_hw
+
+
+def _blocks(plane_HW: np.ndarray, k: int) -> np.ndarray:
+    """(h, w, k * k), zeros beyond the end."""
+    down, right = (-side % k for side in plane_HW.shape)
+    padded_HW = np.pad(plane_HW, ((0, down), (0, right)))
+    height, width = (side // k for side in padded_HW.shape)
+    return padded_HW.reshape(height, k, width, k).transpose(0, 2, 1, 3).reshape(height, width, k * k)
+
+
+def by_rows(reduced: Callable[[np.ndarray], np.ndarray], whole_HWC: np.ndarray, k: int) -> np.ndarray:
+    """`reduced` of some rows after the other, k of which become one: what it copies on the way stays small."""
+    step = max(1, ROWS // k) * k
+    return np.concatenate([reduced(whole_HWC[top : top + step]) for top in range(0, len(whole_HWC), step)])
+
+
+def photograph_panel(pixels_HWC: np.ndarray, k: int) -> np.ndarray:
+    """(h, w, 3) uint8, averaged over k x k pixels."""
+
+    def panel(part_HWC: np.ndarray) -> np.ndarray:
+        eight_HWC = part_HWC if part_HWC.dtype == np.uint8 else (part_HWC >> 8).astype(np.uint8)
+        picture = Image.fromarray(eight_HWC[:, :, 0] if eight_HWC.shape[2] == 1 else eight_HWC)
+        return np.asarray((picture.reduce(k) if k > 1 else picture).convert("RGB"))
+
+    return by_rows(panel, pixels_HWC, k)
