@@ -235,7 +235,7 @@ def test_a_folder_that_must_not_be_written_to(edges: Callable) -> None:
 
 def test_every_detector_of_the_configurations_is_built_and_finds_the_square(edges: Callable, here: Callable) -> None:
     Image.fromarray(scene(96, 96)).save("a.png")
-    options = [path.stem for path in (Path(__file__).parents[2] / "configs" / "detector").glob("*.yaml")]
+    options = {path.stem for path in (Path(__file__).parents[2] / "configs" / "detector").glob("*.yaml")} - {"module"}
     assert "edge_detector" in options
     for option in options:
         outcome = here("input=a.png", f"detector={option}", f"output={option}", "device=cpu", program="detect_edges")

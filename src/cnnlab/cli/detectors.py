@@ -10,6 +10,7 @@ from torch import nn
 from cnnlab._choices import UsageError
 from cnnlab._trust import made_by
 from cnnlab.cli.check import check
+from cnnlab.cli.messages import while_composing
 from cnnlab.cli.targets import read
 from cnnlab.edges.benchmark.sources import check_names
 from cnnlab.edges.contract import Detector, validate_detector
@@ -23,7 +24,7 @@ def build_detector(config: DictConfig, trust: Collection[str] = ()) -> Detector:
     """
     if config.get("factory") is not None:
         arguments = {str(name): value for name, value in (config.get("arguments") or {}).items()}
-        own = cast(Detector, made_by(str(config.factory), trust, {}, arguments).made)
+        own = cast(Detector, made_by(str(config.factory), trust, {}, arguments).value)
         validate_detector(own)
         return own
     located, values = read("detector", config, nn.Module)
@@ -42,7 +43,8 @@ def build_detectors(
     configs = dict(chosen)
     check_names([*chosen, *names])
     for name in names:
-        composed = compose("benchmark_edges", [f"detector={name}"])
-        check(composed, "cnnlab.cli.programs.benchmark_edges")
+        with while_composing("benchmark_edges"):
+            composed = compose("benchmark_edges", [f"detector={name}"])
+        check(composed, "benchmark_edges")
         configs[name] = composed.detector
     return {name: build_detector(config, trust) for name, config in configs.items()}

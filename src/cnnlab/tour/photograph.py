@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from cnnlab._choices import UsageError
-from cnnlab.data.photographs.decode import decode, reason
-from cnnlab.data.photographs.windows import fitted
+from cnnlab.data.photographs.windows import fitted, read_photograph
 
 SHORT, LONG = 320, 480  # pixels of the sides, after scaling; what sticks out at the ends is cut off
 LEAST = 16  # pixels along a side, below which there is nothing to see
@@ -20,7 +19,7 @@ def photograph(image: str | None = None) -> Tensor:
     Scaled to a shorter side of SHORT pixels and cut around its middle to a longer one of at most LONG; grey is given
     in three equal channels. ValueError for a file that isn't there, can't be read, is tiny, or shows one even surface.
     """
-    pixels_HWC = _read(Path(image).expanduser()) if image else _of_a_library()
+    pixels_HWC = read_photograph(Path(image).expanduser()) if image else _of_a_library()
     height, width = pixels_HWC.shape[:2]
     if min(height, width) < LEAST:
         raise UsageError(f"image: {image} has {width} x {height} pixels; the tour needs at least {LEAST} x {LEAST}")
@@ -55,15 +54,6 @@ def _scikit_image():
     except ImportError:
         return None
     return data
-
-
-def _read(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise UsageError(f"image: there is no file {path}")
-    try:
-        return decode(path)
-    except Exception as error:  # Pillow has many words for a broken file
-        raise UsageError(f"image: {path} can't be read: {reason(error, path)}") from error
 
 
 def _middle(pixels_HWC: np.ndarray) -> np.ndarray:

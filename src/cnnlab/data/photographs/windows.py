@@ -13,7 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from cnnlab._choices import UsageError
-from cnnlab.data.photographs.decode import decode, large_pictures
+from cnnlab.data.photographs.decode import decode, reason
 from cnnlab.data.photographs.files import image_files, no_images
 
 
@@ -23,10 +23,9 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise UsageError(f"image: there is no file {path}")
     try:
-        with large_pictures():
-            return decode(path)
+        return decode(path)
     except Exception as error:  # Pillow has many words for a broken file
-        raise UsageError(f"image: {path} can't be read: {error}") from error
+        raise UsageError(f"image: {path} can't be read: {reason(error, path)}") from error
 
 
 def photograph(path: Path | None, channels: int) -> Tensor:
