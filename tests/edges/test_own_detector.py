@@ -111,7 +111,7 @@ def test_on_the_command_line_it_must_be_trusted(
     assert run("detect_edges", "input=in", "output=out", *asked) == 2
     assert "my_dets" not in sys.modules
     assert "add trust=my_dets" in capsys.readouterr().err
-    assert run("detect_edges", "input=in", "output=out", *asked, "trust=my_dets", "detector.arguments={gain: 0.5}") == 0
+    assert run("detect_edges", "input=in", "output=out", *asked, "trust=my_dets", "+detector.arguments.gain=0.5") == 0
     with Image.open("out/a.png") as map_HW:
         assert map_HW.getextrema()[1] > 1000
     quick = ("thresholds=5", "resamples=10", "processes=1", "cache=null", "people=false")
@@ -129,7 +129,7 @@ def test_what_keeps_a_law_not_is_refused_before_anything_is_read(
     asked = ("input=in", "output=out", "detector=module", "trust=my_dets")
     assert run("detect_edges", *asked, "detector.factory=my_dets:noisy") == 2
     assert "SimpleNamespace has no __call__; a detector has it, or is a subclass" in capsys.readouterr().err
-    assert run("detect_edges", *asked, "detector.factory=my_dets:differences", "detector.arguments={gian: 2}") == 2
+    assert run("detect_edges", *asked, "detector.factory=my_dets:differences", "+detector.arguments.gian=2") == 2
     assert "unexpected keyword argument 'gian'" in capsys.readouterr().err
     assert not Path("out").exists()
     assert torch.is_grad_enabled()

@@ -40,12 +40,6 @@ def check_trust(config: DictConfig, overrides: Sequence[str]) -> None:
         raise UsageError(f"trust={config.trust} is refused: it stands in a configuration; give it on the command line")
 
 
-def trusted(config: DictConfig) -> tuple[str, ...]:
-    """The packages of one's own that the command line trusts."""
-    given = config.get("trust") or ()
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
