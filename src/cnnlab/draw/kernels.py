@@ -1,57 +1,35 @@
 """Pictures of kernels. K kernels, C channels, h height, w width."""
 
 from collections.abc import Mapping
-from math import ceil
 
 import numpy as np
-import torch
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnlab._colour import DIVERGING
+from cnnlab.draw.tiles import Cell, tile_page, zero_centred
 
 SHOWN = 64  # kernels on one picture
 
 
-def kernel_grid(rows: dict[str, Tensor], columns: int = 16) -> Figure:
-    """Kernels under each other, such as before and after training: {"before": (K, C, h, w), ...}, all of one shape.
+def pairs_figure(first_KChw: Tensor, last_KChw: Tensor, heading: str) -> Figure:
+    """Every kernel twice under its number, such as before and after training, on one scale about zero.
 
-    A tile is the kernel averaged over its channels, which is its response to a grey image; of kernels for
-    three channels a second tile shows the colours, mid-grey for zero. One scale, symmetric about zero, for all.
-    At most SHOWN kernels are drawn, and the title says so.
+    A tile is the kernel averaged over its channels, which is its response to a grey image; of kernels for three
+    channels two more tiles show the colours, mid-grey for zero. At most SHOWN kernels are drawn.
     """
-    first = next(iter(rows.values()))
-    assert all(kernels.shape == first.shape for kernels in rows.values()), "kernels of one shape"
-    shown, per_row = min(len(first), SHOWN), min(columns, len(first), SHOWN)
-    lines = [(name, kernels[:shown]) for name, kernels in rows.items()]
-    height = ceil(shown / per_row) * (2 if first.shape[1] == 3 else 1)
-    figure = Figure(figsize=(0.62 * per_row + 1.4, (0.62 * height + 0.42) * len(lines) + 0.2), layout="constrained")
-    parts = figure.subfigures(len(lines), 1, squeeze=False)[:, 0]
-    limit = max(float(kernels.mean(1).abs().max()) for _, kernels in lines) or 1.0
-    for part, (name, kernels) in zip(parts, lines, strict=True):
-        more = f" (the first {shown} of {len(first)})" if shown < len(first) else ""
-        part.suptitle(f"{name}{more}", fontsize=9, x=0.01, ha="left")
-        axes = part.subplots(height, per_row, squeeze=False)
-        for axis in axes.flat:
-            axis.set_axis_off()
-        for index, kernel_Chw in enumerate(kernels):
-            line, column = divmod(index, per_row)
-            _tile(axes, line, column, kernel_Chw, limit)
-        image = axes[0, 0].images[0]
-        part.colorbar(image, ax=axes, shrink=0.9, aspect=12 * height, pad=0.01).ax.tick_params(labelsize=7)
-    return figure
-
-
-def _tile(axes: NDArray[np.object_], line: int, column: int, kernel_Chw: Tensor, limit: float) -> None:
-    grey = kernel_Chw.mean(0)
-    coloured = kernel_Chw.shape[0] == 3
-    axis = axes[line * 2 if coloured else line, column]
-    axis.imshow(grey.numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit)
-    if coloured:
-        largest = kernel_Chw.abs().max().clamp_min(torch.finfo(kernel_Chw.dtype).tiny)
-        axes[line * 2 + 1, column].imshow((0.5 + kernel_Chw / largest / 2).permute(1, 2, 0).numpy())
+    pair = [kernels_KChw[:SHOWN].detach().cpu().double() for kernels_KChw in (first_KChw, last_KChw)]
+    tiles = [list(kernels_KChw.mean(1)) for kernels_KChw in pair]
+    limit = max(float(tile.abs().max()) for column in tiles for tile in column)
+    if first_KChw.shape[1] == 3:
+        largest = max(float(kernels_KChw.abs().max()) for kernels_KChw in pair) or 1.0
+        tiles += [list((0.5 + kernels_KChw / largest / 2).permute(0, 2, 3, 1)) for kernels_KChw in pair]
+    cells = [Cell(tiles, str(number)) for number, tiles in enumerate(zip(*tiles, strict=True))]
+    more = f" (the first {SHOWN} of {len(first_KChw)})" if len(first_KChw) > SHOWN else ""
+    norm, columns = zero_centred(limit), 16 // len(tiles)
+    return tile_page(cells, columns=columns, side=0.6, norm=norm, heading=heading + more, label="weight").figure
 
 
 def kernels_figure(layers: Mapping[str, tuple[Tensor, Tensor]], title: str) -> Figure:

@@ -7,13 +7,14 @@ from torch import Tensor
 
 from cnnlab.draw.chart_figures import chart_figure
 from cnnlab.draw.charts import learning_curves
-from cnnlab.draw.kernels import kernel_grid
+from cnnlab.draw.kernels import pairs_figure
 
 
 def kernels_figure(snapshots: Mapping[int, Tensor]) -> Figure:
     """The first layer at initialisation and after the last epoch; `snapshots` as `Run.kernels()` gives them."""
     first, last = min(snapshots), max(snapshots)
-    return kernel_grid({"first layer at initialisation": snapshots[first], f"after epoch {last}": snapshots[last]})
+    heading = f"first layer at initialisation and after epoch {last}"
+    return pairs_figure(snapshots[first], snapshots[last], heading)
 
 
 def learning_curves_figure(rows: Sequence[Mapping[str, str]], scores: Mapping[str, object]) -> Figure:
