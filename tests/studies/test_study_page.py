@@ -34,7 +34,7 @@ def places(text: str) -> list[dict[str, float]]:
 def test_every_section_of_a_whole_study_is_there_and_the_file_is_small(study_page: StudyPage) -> None:
     text = render_study(study_page)
     for section in (
-        "answers",
+        "results",
         "arms",
         "differences",
         "curves",
@@ -55,7 +55,7 @@ def test_every_section_of_a_whole_study_is_there_and_the_file_is_small(study_pag
 
 
 def test_an_empty_study_still_makes_a_page_and_says_why_parts_are_missing() -> None:
-    missing = {"differences": "One seed has no interval.", "curves": "No curves.", "answers": "Nothing yet."}
+    missing = {"differences": "One seed has no interval.", "curves": "No curves.", "results": "Nothing yet."}
     text = render_study(small(missing=missing))
     assert all(sentence in text for sentence in missing.values())
     for section in ("sizes", "corruptions", "drift", "table", "power"):

@@ -12,7 +12,7 @@
   const state = { kernel: data.kernels[0].weights.slice(), share: [1, 1, 1], mode: "grey", border: "reflect", row: 0, column: 0 };
   let response = new Float64Array(height * width);
   let limit = 1;
-  let shown = Infinity; // answers on the map: fewer while the window slides
+  let shown = Infinity; // responses on the map: fewer while the window slides
   let timer = 0;
 
   function bytes(text) {
@@ -158,7 +158,7 @@
     drawWindow();
   }
 
-  // Sliding: the window goes over the picture row by row and leaves its answers on the map.
+  // Sliding: the window goes over the picture row by row and leaves its responses on the map.
 
   function stop() {
     cancelAnimationFrame(timer);
@@ -264,7 +264,7 @@
   window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
   showKernel();
   update();
-  // The page opens at the strongest answer, so that there is something to see.
+  // The page opens at the strongest response, so that there is something to see.
   const strongest = response.reduce((best, value, i) => (Math.abs(value) > Math.abs(response[best]) ? i : best), 0);
   move(Math.floor(strongest / width), strongest % width);
 })();

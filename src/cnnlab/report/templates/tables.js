@@ -1,12 +1,12 @@
 "use strict";
-// A click on the head of a table.sortable sorts it by that column; a cell's value stands in data-value.
+// A click on a heading of a table.sortable sorts it by that column; the value of a cell stands in data-value.
 (() => {
   function sortable(table) {
-    const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, column) => {
-      head.querySelector("button").addEventListener("click", () => {
-        const order = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-        heads.forEach((other) => other.setAttribute("aria-sort", other === head ? order : "none"));
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, column) => {
+      heading.querySelector("button").addEventListener("click", () => {
+        const order = heading.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+        headings.forEach((other) => other.setAttribute("aria-sort", other === heading ? order : "none"));
         const sign = order === "ascending" ? 1 : -1;
         const rows = [...table.tBodies[0].rows];
         rows.sort((a, b) => compare(a.cells[column].dataset.value, b.cells[column].dataset.value, sign));
