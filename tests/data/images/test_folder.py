@@ -1,5 +1,6 @@
 """Image folders as people keep them. N images, C channel, H height, W width."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cnnlab.data.images import folder as folder_module
 from cnnlab.data.images.folder import FolderOptions, read_folder
@@ -45,6 +47,49 @@ def test_hidden_and_foreign_files_are_ignored_and_nested_ones_found(folder: Path
     images = read_folder(folder / "train", options())
     assert images.class_names == ("cat", "dog")
     assert len(images) == 25
+
+
+def test_every_real_file_comes_once_whatever_links_lead_to_it(folder: Path, write_image: Writer) -> None:
+    cat = folder / "train" / "cat"
+    (cat / "again").symlink_to(".")
+    (cat / "up").symlink_to("..")
+    (cat / "copy.png").symlink_to("0.png")
+    store = folder / "store"
+    write_image(store / "a.png", seed=1)
+    (folder / "train" / "emu").symlink_to(store)
+    images = read_folder(folder / "train", options())
+    assert images.class_names == ("cat", "dog", "emu")
+    # cat/up leads to the folders of the other classes, which is told of in the test below
+    assert [int((images.label_N == label).sum()) for label in range(3)] == [12 + 12 + 1, 12, 1]
+
+
+def test_an_image_of_two_classes_is_told_of(
+    folder: Path, write_image: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "train" / "cat" / "more").symlink_to("../dog")
+    read_folder(folder / "train", options())
+    assert "12 images of" in (told := capsys.readouterr().err)
+    assert "have two classes by links" in told
+
+
+def test_all_that_pillow_reads_is_an_image_and_the_rest_is_said_and_counted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cat = folder / "train" / "cat"
+    for number, kind in ((0, "jfif"), (1, "jpe"), (2, "tga")):
+        Image.open(cat / f"{number}.png").save(cat / f"{number}.{kind}", format={"tga": "TGA"}.get(kind, "JPEG"))
+        (cat / f"{number}.png").unlink()
+    (cat / "phone.heic").write_bytes(b"unread")
+    os.mkfifo(cat / "pipe.png")
+    images = read_folder(folder / "train", options())
+    assert len(images) == 24
+    assert [Path(path).name for path in images.skipped] == ["phone.heic", "pipe.png"]
+    assert capsys.readouterr().err.count("left out") == 1
+
+
+def test_a_picture_that_pillow_would_refuse_for_its_size_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    assert len(read_folder(folder / "train", options())) == 24
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
