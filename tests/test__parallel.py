@@ -1,35 +1,66 @@
-"""Threads of torch."""
+"""Pieces of work side by side: in order, few at a time, and ended together."""
 
-import subprocess
-import sys
-from contextlib import suppress
+import threading
+import time
 
 import pytest
-import torch
 
-from cnnlab._parallel import torch_threads
-
-
-def test_inside_torch_has_so_many_threads_and_afterwards_those_of_before_also_after_an_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    threads = [4]
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
-    monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    with suppress(ZeroDivisionError), torch_threads(2):
-        assert threads[-1] == 2
-        raise ZeroDivisionError
-    assert threads == [4, 2, 4]
+from cnnlab._parallel import Stopped, in_turn
 
 
-def test_as_a_decorator_it_works_at_every_call() -> None:
-    @torch_threads(1)
-    def threads() -> int:
-        return torch.get_num_threads()
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_results_come_in_order_whatever_takes_longest(threads: int) -> None:
+    def work(number: int) -> int:
+        time.sleep(0.02 if number % 5 == 0 else 0)
+        return number * number
 
-    assert [threads(), threads()] == [1, 1]
+    assert list(in_turn(work, range(30), threads)) == [number * number for number in range(30)]
 
 
-def test_the_bar_is_loaded_only_when_it_is_drawn() -> None:
-    check = "import sys, cnnlab._parallel; assert 'rich' not in sys.modules"
-    subprocess.run([sys.executable, "-c", check], check=True)
+def test_one_thread_is_this_one() -> None:
+    assert set(in_turn(lambda _: threading.get_ident(), range(5), 1)) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_what_is_at_work_ends_with_an_error_and_cleans_up(threads: int) -> None:
+    """However long it would have gone on; the next item is never begun."""
+    started, cleaned = [], []
+
+    def work(number: int) -> None:
+        started.append(number)
+        if number == threads - 1:
+            while len(started) < threads:
+                time.sleep(0.001)
+            raise KeyError(number)
+        try:
+            while True:
+                time.sleep(0.001)
+        except Stopped:
+            cleaned.append(number)
+            raise
+
+    def ordered(number: int) -> None:
+        return work(threads - 1 - number)  # so that the one that fails is the first that is waited for
+
+    with pytest.raises(KeyError):
+        list(in_turn(ordered, range(100), threads))
+    assert sorted(cleaned) == list(range(threads - 1))
+    assert sorted(started) == list(range(threads))
+
+
+def test_a_reader_that_goes_away_ends_it() -> None:
+    ended = threading.Event()
+
+    def work(number: int) -> int:
+        try:
+            while number:
+                time.sleep(0.001)
+        except Stopped:
+            ended.set()
+            raise
+        return number
+
+    results = in_turn(work, range(2), 2)
+    assert next(results) == 0
+    results.close()
+    assert ended.wait(5)

@@ -151,7 +151,7 @@ def test_a_test_image_of_another_size_is_an_error(folder: Path, write_image: Wri
 def test_a_test_class_unknown_to_training_is_an_error_that_names_the_nearest(folder: Path, write_image: Writer) -> None:
     train = read_folder(folder / "train", options())
     write_image(folder / "test" / "dogs" / "0.png")
-    with pytest.raises(ValueError, match=r"'dogs'; did you mean 'dog'\? known: cat, dog"):
+    with pytest.raises(ValueError, match=r"'dogs' \(did you mean 'dog'\?\); valid: cat, dog"):
         read_folder(folder / "test", options(), like=train)
 
 

@@ -192,8 +192,8 @@ def test_an_image_size_is_a_number_or_a_pair(make_data: Maker, size: object) -> 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "minst"}, r"did you mean 'mnist'\? known: digits, "),
-        ({"on_broken": "ignore"}, "unknown data.on_broken 'ignore'; known: error, skip"),
+        ({"name": "minst"}, r"did you mean 'mnist'\?\); valid: digits, "),
+        ({"on_broken": "ignore"}, "unknown data.on_broken 'ignore'; valid: error, skip"),
         ({"in_memory": "atuo"}, "did you mean 'auto'"),
         ({"flip": True}, "data.flip=true: a mirrored image of digits"),
         ({"batch_size": 0}, "data.batch_size=0: at least 1"),
