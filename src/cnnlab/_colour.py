@@ -1,6 +1,7 @@
 """Colours that several rooms draw with, and the weights of the channels in grey."""
 
-LUMA = (0.299, 0.587, 0.114)  # Rec. ITU-R BT.601, as OpenCV's and Pillow's grey
+# ITU-R BT.601-7, section 2.5.1: the luma of R, G, B, as OpenCV's and Pillow's grey. Sums to 1: grey keeps its value.
+LUMA = (0.299, 0.587, 0.114)
 # Zero is the white middle of the colour map in every picture: sign is what a derivative kernel is about.
 DIVERGING = "RdBu_r"
 # Okabe & Ito 2008, "Color Universal Design": told apart by all common kinds of colour vision.

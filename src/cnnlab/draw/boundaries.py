@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe & Ito 2008: colours that colour-blind people tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from cnnlab._colour import DIVERGING, OKABE_ITO
+
+COLOURS = tuple(colour for name, colour in OKABE_ITO.items() if name != "yellow")  # which is pale on white
 LINES = ("-", "--", ":", "-.")  # the colours once more
 LEVELS = tuple(tenth / 10 for tenth in range(1, 10))  # of F
 TITLES = ("photograph", "people", "network")
@@ -124,7 +125,7 @@ def detector_figure(kernels_Khw: np.ndarray, names: Sequence[str], panels: Mappi
     above = figure.add_subfigure(rows[0]).subplots(1, count, squeeze=False)[0]
     below = figure.add_subfigure(rows[1]).subplots(1, len(panels), squeeze=False)[0]
     for axis, kernel_hw, name in zip(above, kernels_Khw, names, strict=False):
-        axis.imshow(kernel_hw, cmap="RdBu_r", vmin=-np.abs(kernel_hw).max(), vmax=np.abs(kernel_hw).max())
+        axis.imshow(kernel_hw, cmap=DIVERGING, vmin=-np.abs(kernel_hw).max(), vmax=np.abs(kernel_hw).max())
         axis.set_title(name.partition("_")[2] or name, fontsize=7)  # gaussian_dx: dx
     for axis, (title, picture_HWC) in zip(below, panels.items(), strict=True):
         axis.imshow(picture_HWC)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from cnnlab._colour import LUMA
 from cnnlab.edges.gradient import length, root
 
 SPACES = ("given", "grey", "opponent")
 COLOURS = ("largest", "tensor")
-LUMA = (0.299, 0.587, 0.114)  # Rec. ITU-R BT.601, as OpenCV's and Pillow's grey
 DARK = 0.01  # intensity that is added before the root: its slope ends at 5 there, where noise would rule
 
 

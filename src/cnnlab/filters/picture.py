@@ -6,6 +6,8 @@ from math import ceil
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from cnnlab._colour import DIVERGING
+
 COLUMNS = 8
 SHOWN = 64  # kernels on one picture
 
@@ -22,7 +24,7 @@ def kernel_panels(kernels_K1hw: Tensor, names: Sequence[str]) -> Figure:
         axis.set_axis_off()
     for axis, kernel_1hw, name in zip(axes.flat, kernels_K1hw[:shown], names, strict=False):
         limit = float(kernel_1hw.abs().max()) or 1.0
-        axis.imshow(kernel_1hw[0].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axis.imshow(kernel_1hw[0].numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit)
         axis.set_title(f"{name}\n±{limit:.3g}", fontsize=7)
     if shown < len(names):
         figure.suptitle(f"the first {shown} of {len(names)} kernels", fontsize=8, y=1 - 0.02 / height)

@@ -9,10 +9,10 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cnnlab._colour import OKABE_ITO
 from cnnlab.receptive import Box, EffectiveField, ReceptiveField
 
-# Okabe & Ito 2008, "Color Universal Design": told apart by all common kinds of colour vision.
-COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+COLOURS = tuple(OKABE_ITO[name] for name in ("orange", "sky", "green", "yellow", "blue", "vermilion", "purple"))
 
 
 def growth(fields: dict[str, ReceptiveField], image_size: tuple[int, int] | None = None) -> Figure:

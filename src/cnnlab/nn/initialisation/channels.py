@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 
 from cnnlab._choices import UsageError, check_choice
+from cnnlab._colour import LUMA
 
 CHANNEL_RULES = ("luminance", "each", "opponent")
-
-# ITU-R BT.601-7, section 2.5.1: the luma of R, G, B. Sums to 1, so grey keeps its value.
-LUMA = (0.299, 0.587, 0.114)
 
 # van de Sande, Gevers & Snoek 2010, IEEE TPAMI 32(9), eq. 7. Each sums to 0 (blind to grey), norm 1.
 OPPONENT = {
