@@ -212,17 +212,17 @@ def test_rows_count_steps_up_to_a_share_of_the_reference() -> None:
         run = Run(read_arm(arm), study.conditions[0], seed, None)
         profile = [{"epoch": e, "cosine": 1.0, "distance": 0.0, "profile": [0.2, *[0.1] * 8]} for e, _ in flat]
         plain = dict.fromkeys(("accuracy", "loss", "val_accuracy", "train_loss", "diverged", "seconds", "lr"), 0.5)
-        return run, {**plain, "curve": curve, "corrupted": {"a/1": 0.2, "a/3": 0.4, "b/1": 0.9},
-                "drift": profile, "kernels": []}  # fmt: skip
+        plain |= {"arm": arm, "seed": seed, "corrupted": {"a/1": 0.2, "a/3": 0.4, "b/1": 0.9}}
+        return run, {**plain, "curve": curve, "drift": profile, "kernels": []}
 
     curves = {"kaiming": [[0, 0.1], [4, 0.5], [8, 1.0]], "jet": [[0, 0.1], [4, 0.95], [8, 0.8]]}
     parts = [part(arm, seed, curve) for arm, curve in curves.items() for seed in (0, 1)]
     parts.append(part("jet", 2, [[0, 0.1], [4, 0.2], [8, 0.3]]))
-    rows = rows_of(parts, study, [1.0] * 9)
+    rows = rows_of(parts, study.conditions, "kaiming", 0.9, [1.0] * 9)
     assert [row["threshold"] for row in rows] == [0.9] * 5
     assert [(row["steps"], row["reached"]) for row in rows] == [(8, True), (8, True), (4, True), (4, True), (8, False)]
-    assert rows[0]["corrupted/a"] == pytest.approx(0.3)
-    assert rows[0]["corrupted"] == pytest.approx(0.6)
+    assert rows[0]["corruptions"]["corrupted/a"] == pytest.approx(0.3)
+    assert rows[0]["corruptions"]["corrupted"] == pytest.approx(0.6)
     assert rows[0]["approach"] == pytest.approx(0)
 
 
@@ -254,7 +254,7 @@ def test_a_folder_of_another_study_is_refused_and_left_alone(here: Callable) -> 
     assert re.search("no folder|not the folder", here("resume=two", program="study").err)
 
 
-def test_the_reference_is_likened_to_its_other_seeds_and_not_to_itself() -> None:
+def test_the_reference_is_compared_with_its_other_seeds_and_not_with_itself() -> None:
     study = quick("train_sizes=[40]", "arms=[kaiming,jet]")
     rising, falling = [[weight / 45 for weight in order] for order in (range(1, 10), range(9, 0, -1))]
 
@@ -262,8 +262,16 @@ def test_the_reference_is_likened_to_its_other_seeds_and_not_to_itself() -> None
         plain = dict.fromkeys(("accuracy", "loss", "val_accuracy", "train_loss", "diverged", "seconds", "lr"), 0.5)
         drift = [{"epoch": epoch, "cosine": 1.0, "distance": 0.0, "profile": profile} for epoch in (0, 2)]
         run = Run(read_arm(arm), study.conditions[0], seed, None)
-        return run, {**plain, "curve": [[0, 0.1], [1, 0.2]], "corrupted": {}, "drift": drift, "kernels": []}
+        return run, {
+            **plain,
+            "arm": arm,
+            "seed": seed,
+            "curve": [[0, 0.1], [1, 0.2]],
+            "corrupted": {},
+            "drift": drift,
+            "kernels": [],
+        }
 
     parts = [part("kaiming", 0, rising), part("kaiming", 1, falling), part("jet", 0, falling)]
-    rows = rows_of(parts, study, [float(v) for v in range(9, 0, -1)])
+    rows = rows_of(parts, study.conditions, "kaiming", 0.9, [float(v) for v in range(9, 0, -1)])
     assert [row["likeness"] for row in rows] == pytest.approx([-1, -1, 1])

@@ -10,9 +10,9 @@ from cnnlab.data.corruptions.corruptions import corruptions_for
 from cnnlab.draw.charts import Chart, lines_of
 from cnnlab.draw.forests import Compared, Forest
 from cnnlab.studies.html import Arm, HeatMap, StudyPage, Table
-from cnnlab.studies.statistics.contrasts import Contrast, contrasts
-from cnnlab.studies.statistics.curves import area_under_curve, steps_to, survival
-from cnnlab.studies.statistics.power import seeds_needed, smallest_seen, spread_interval
+from cnnlab.studies.statistics.contrasts import Cells, Contrast, contrasts
+from cnnlab.studies.statistics.curves import area_under_curve, median_steps, steps_to
+from cnnlab.studies.statistics.power import minimum_detectable, seeds_needed, spread_interval
 from cnnlab.studies.words import verdict
 
 ARMS = (
@@ -57,15 +57,21 @@ def _rows() -> list[dict[str, Any]]:
     return rows
 
 
+def _cells(rows: list[dict[str, Any]], name: str, factor: float = 1.0) -> Cells:
+    cells: dict[tuple[str, str], dict[int, float]] = {}
+    for row in rows:
+        cells.setdefault((row["arm"], WORDS[row["train_size"]]), {})[row["seed"]] = factor * row[name]
+    return cells
+
+
 def _forest(found: list[Contrast], quantity: str, lead: str) -> Forest:
     rows = []
     for one in found:
         d = one.difference
-        clear = d.low > 0 or d.high < 0
         words = verdict(d, corrected_p=one.corrected_p)
-        where = WORDS[dict(one.condition)["train_size"]]
-        holds = clear and one.corrected_p <= 0.05
-        rows.append(Compared(one.arm, one.control, where, d.mean, d.low, d.high, d.n, words, clear, holds))
+        rows.append(
+            Compared(one.arm, one.control, one.condition, d.mean, d.low, d.high, d.n, words, d.excludes_zero, one.holds)
+        )
     return Forest(quantity, "points", 1.0, "higher", lead, rows)
 
 
@@ -91,8 +97,8 @@ def _heat(rows: list[dict[str, Any]], size: int) -> HeatMap:
     for arm in [arm for arm in LIFT if arm != "kaiming"]:
         cells = []
         for name in CORRUPTIONS:
-            d = contrasts(chosen, [(arm, "kaiming")], name, factor=100)[0].difference
-            cells.append((d.mean, d.low > 0 or d.high < 0, verdict(d)))
+            d = contrasts(_cells(chosen, name, 100), [(arm, "kaiming")])[0].difference
+            cells.append((d.mean, d.excludes_zero, verdict(d)))
         table.append((arm, cells))
     own = [f"{100 * np.mean([row[name] for row in chosen if row['arm'] == 'kaiming']):.0f}" for name in CORRUPTIONS]
     families = list(CORRUPTIONS.values())
@@ -106,12 +112,10 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         for arm in LIFT:
             runs = [row for row in rows if row["arm"] == arm and row["train_size"] == size]
             accuracy = 100 * np.array([row["accuracy"] for row in runs])
-            times = survival([row["reached"] for row in runs], 256)
+            median = median_steps([row["reached"] for row in runs])
             late = sum(row["reached"].censored for row in runs)
             auc = float(np.mean([row["auc"] for row in runs]))
-            lines.append(
-                [arm, size, float(accuracy.mean()), float(accuracy.std(ddof=1)), auc, times.median, times.mean, late]
-            )
+            lines.append([arm, size, float(accuracy.mean()), float(accuracy.std(ddof=1)), auc, median, late])
     columns = [
         "arm",
         "images",
@@ -119,10 +123,9 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         "sd",
         "area",
         "median steps to 90 % of the end",
-        "mean, restricted",
         "never",
     ]
-    return Table(columns, [None, 0, 2, 2, 1, 0, 0, 0], lines)
+    return Table(columns, [None, 0, 2, 2, 1, 0, 0], lines)
 
 
 def _power(found: list[Contrast]) -> Table:
@@ -131,11 +134,26 @@ def _power(found: list[Contrast]) -> Table:
         d = one.difference
         low, high = spread_interval(d.sd, d.n)
         needed, corrected = seeds_needed(d.sd, 1.0), seeds_needed(d.sd, 1.0, alpha=0.05 / len(found))
-        where = WORDS[dict(one.condition)["train_size"]]
         lines.append(
-            [one.arm, where, d.sd, f"{low:.2f} to {high:.2f}", d.n, smallest_seen(d.n, d.sd), needed, corrected]
+            [
+                one.arm,
+                one.condition,
+                d.sd,
+                f"{low:.2f} to {high:.2f}",
+                d.n,
+                minimum_detectable(d.n, d.sd),
+                needed,
+                corrected,
+            ]
         )
-    columns = ["arm against kaiming", "images", "sd of differences", "its interval", "seeds", "smallest seen"]
+    columns = [
+        "arm against kaiming",
+        "images",
+        "sd of differences",
+        "its interval",
+        "seeds",
+        "minimum detectable difference",
+    ]
     columns += ["seeds for 1 point", "after correction"]
     return Table(columns, [None, None, 2, None, 0, 2, 0, 0], lines)
 
@@ -151,7 +169,7 @@ def study_page() -> StudyPage:
     rows = _rows()
     pairs = [(arm, "kaiming") for arm in LIFT if arm != "kaiming"]
     twins = [("derivatives", "derivatives, permuted"), ("jet", "jet, permuted")]
-    end = contrasts(rows, pairs + twins, "accuracy", factor=100)
+    end = contrasts(_cells(rows, "accuracy", 100), pairs + twins)
     lead = "The mean over seeds of the arm's value minus the control's, with its 95 % interval."
     sizes = {arm: [_ended(rows, arm, size) for size in SIZES] for arm in LIFT}
     faster = "Derivative filters speed early learning over their permuted twin, but give no gain at the end."
@@ -181,7 +199,9 @@ def study_page() -> StudyPage:
         summary=["With 1,000 images no arm but the frozen one differs from kaiming by more than 0.6 points."],
         forests=[
             _forest(end, "Accuracy at the end", lead),
-            _forest(contrasts(rows, pairs + twins, "auc"), "Area under the learning curve", "Over log(1 + step)."),
+            _forest(
+                contrasts(_cells(rows, "auc"), pairs + twins), "Area under the learning curve", "Over log(1 + step)."
+            ),
         ],
         curves=[_curves(rows, size) for size in SIZES],
         sizes=[
@@ -189,7 +209,7 @@ def study_page() -> StudyPage:
         ],
         drift=[
             _drift("cosine to the start", lambda e, i: 1 - 0.06 * i * log1p(e) / 3),
-            _drift("likeness to a whitening filter", lambda e, i: 0.2 + 0.07 * i * (e / 20) + 0.03 * i),
+            _drift("correlation with whitening", lambda e, i: 0.2 + 0.07 * i * (e / 20) + 0.03 * i),
         ],
         corruptions=[_heat(rows, size) for size in SIZES],
         table=_table(rows),

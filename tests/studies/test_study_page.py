@@ -137,21 +137,3 @@ def test_the_table_keeps_the_numbers_to_sort_by_and_shows_them_rounded() -> None
     assert '<td data-value="97.12345" class="r">97.12</td>' in text
     assert '<td data-value="" class="r">–</td>' in text  # noqa: RUF001
     assert "<button" in text[text.index('id="table"') : text.index('id="repeat"')]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"forests": [Forest("a", "", 1.0, "higher", "", [compared(0, 1, arm="sobl")])]}, r"unknown arms \['sobl'\]"),
-        ({"forests": [Forest("a", "", 1.0, "higher", "", [compared(0, 1, condition="9")])]}, r"conditions \['9'\]"),
-        ({"curves": [Chart("a", "x", "y", lines_of({"gabor": POINTS}))]}, r"unknown arms \['gabor'\]"),
-        ({"reference": "zero"}, r"unknown arms \['zero'\]; the study has arm 0,"),
-        (
-            {"forests": [Forest("a", "", 1.0, "higher", "", [compared(0, 1)] * 2)]},
-            "sobel against plain, 100 images, twice",
-        ),
-    ],
-)
-def test_a_name_that_the_study_does_not_have_is_told(change: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        render_study(small(**change))

@@ -21,7 +21,7 @@ from cnnlab.nn.contract import validate_network
 from cnnlab.nn.initialisation.channels import channel_mix
 from cnnlab.nn.small_cnn import SmallCNN
 from cnnlab.studies.arms import start_filters
-from cnnlab.studies.plan import DataFacts, Drift, Group, Part, Run, SearchPart, write_part
+from cnnlab.studies.plan import Drift, Group, Part, Run, SearchPart, write_part
 from cnnlab.studies.records import learning_rate, made, make_optimizer, make_schedule
 from cnnlab.studies.spec import StudyDesign
 from cnnlab.studies.statistics.profiles import energy_profile, patch_components
@@ -50,19 +50,6 @@ class Bench:
         # Of patches of all training images: one basis for every profile of the study.
         variance_D, self._rows_DD = patch_components(self._patches(self.source, 0))
         self.variances: list[float] = variance_D.tolist()
-
-    @property
-    def facts(self) -> DataFacts:
-        """Of all images, before subsets."""
-        source, images = self.source, self.source.describe()["images"]
-        assert isinstance(images, dict)
-        return {
-            "name": source.name,
-            "images": images,
-            "image_size": list(source.image_size),
-            "channels": source.in_channels,
-            "class_names": list(source.class_names),
-        }
 
     def _made_data(self, seed: int, train_size: int | None) -> ImageData:
         own = {} if self._own is None else {"source": self._own}
@@ -187,15 +174,9 @@ class Bench:
     def _drift(self, kernels: dict[int, Tensor]) -> list[Drift]:
         wanted = {round(e) for e in torch.linspace(0, max(kernels) ** 0.5, SNAPSHOTS + 1).square().tolist()}
         finite = {epoch: one for epoch, one in kernels.items() if epoch in wanted and bool(one.isfinite().all())}
-        return [
-            {
-                "epoch": one.epoch,
-                "cosine": one.cosine,
-                "distance": one.relative_distance,
-                "profile": energy_profile(finite[one.epoch], self._rows_DD).tolist(),
-            }
-            for one in drift(finite)
-        ]
+        profiles = {epoch: energy_profile(one, self._rows_DD).tolist() for epoch, one in finite.items()}
+        return [Drift(epoch=one.epoch, cosine=one.cosine, distance=one.relative_distance, profile=profiles[one.epoch])
+                for one in drift(finite)]  # fmt: skip
 
     def _corrupt(self, name: str, severity: int, data: ImageData) -> Batches:
         """The same images for every run: some of the test split, chosen once."""

@@ -1,38 +1,54 @@
 """Hypotheses, written down before a study, and what its rows say of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Literal
 
-from cnnlab._choices import UsageError
-from cnnlab.studies.statistics.contrasts import Row, contrasts, family_p
+from cnnlab._choices import UsageError, check_choice
+from cnnlab.studies.rows import Row, cells_of, rates_apart
+from cnnlab.studies.statistics.contrasts import LEVEL, contrasts, family_p
 from cnnlab.studies.statistics.paired import Difference, holm, paired_difference
 from cnnlab.studies.words import verdict
 
 EXPECTED = ("better", "worse", "same")
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """How a column of the rows is compared: in `unit`, of which `factor` make one of its values."""
+    """How a column of the rows is compared: in `unit`, of which `factor` make one of its values.
+
+    lead: what the page says of it where all arms are compared in it; "" for one that hypotheses alone are about.
+    """
 
     words: str
     unit: str
     factor: float = 1.0
-    better: str = "higher"
+    better: Literal["higher", "lower"] = "higher"
+    lead: str = ""
 
 
 QUANTITIES = {
-    "accuracy": Quantity("test accuracy at the end", "points", 100),
-    "area": Quantity("area under the learning curve", "points", 100),
-    "steps": Quantity("steps to the threshold", "steps", better="lower"),
-    "corrupted": Quantity("accuracy on corrupted test images", "points", 100),
-    "approach": Quantity("how far the energy profile drew nearer to the reference's last one", "of correlation"),
-    "likeness": Quantity("correlation of the energy profile with the reference's last one", "of correlation"),
+    "accuracy": Quantity(
+        "test accuracy at the end", "points", 100,
+        lead="Mean over seeds of the arm's value minus the control's, with its 95 % confidence interval.",
+    ),
+    "area": Quantity(
+        "area under the learning curve", "points", 100,
+        lead="The mean height of the validation curve over log(1 + step): early steps count.",
+    ),
+    "steps": Quantity(
+        "steps to the threshold", "steps", better="lower",
+        lead="Up to a fraction of what the reference reaches at the end; a run that never arrives counts as the last "
+        "step, so that these are differences of restricted means.",
+    ),
+    "corrupted": Quantity(
+        "accuracy on corrupted test images", "points", 100,
+        lead="The mean over all corruptions and severities of the study.",
+    ),
+    "approach": Quantity("gain in correlation of the energy profile with the reference profile", "of correlation"),
+    "likeness": Quantity("correlation of the energy profile with the reference profile", "of correlation"),
     "whitening": Quantity("correlation of the energy profile with whitening", "of correlation"),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,8 +62,8 @@ class Claim:
     control: str | None
     quantity: str
     expect: str
-    within: float
-    sizes: tuple[int | str, ...] | None
+    within: float = 1.0
+    sizes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,91 +79,74 @@ def quantity(name: str) -> Quantity:
     return QUANTITIES[name]
 
 
-def read_hypotheses(given: Any, arms: Sequence[str], sizes: Sequence[int | str]) -> list[Hypothesis]:
-    """ValueError, with what is valid, for an unknown arm, quantity, size or expectation, or a missing part."""
-    found = []
-    for one in given or []:
-        if not isinstance(one, Mapping) or not {"text", "claims"} <= set(one) or not one["claims"]:
+def read_hypotheses(
+    given: Sequence[Mapping[str, object]] | None, arms: Sequence[str], sizes: Sequence[int | str]
+) -> list[Hypothesis]:
+    """UsageError, with what is valid, for an unknown arm, quantity, size or expectation, or a missing part."""
+    hypotheses = []
+    for one in given or ():
+        claims = one.get("claims") if isinstance(one, Mapping) else None
+        if not isinstance(claims, Sequence) or not claims or "text" not in one:
             raise UsageError(f"hypotheses: each has a text and claims, got {one!r}")
-        found.append(Hypothesis(one["text"], tuple(_claim(claim, arms, sizes) for claim in one["claims"])))
-    return found
+        try:
+            hypotheses.append(Hypothesis(str(one["text"]), tuple(_claim(claim, arms, sizes) for claim in claims)))
+        except UsageError as error:
+            raise UsageError(f"hypotheses: {error}") from None
+    return hypotheses
 
 
-def _claim(given: Mapping[str, Any], arms: Sequence[str], sizes: Sequence[int | str]) -> Claim:
-    known = ("arm", "control", "quantity", "expect", "within", "sizes")
+def _claim(given: Mapping[str, object], arms: Sequence[str], sizes: Sequence[int | str]) -> Claim:
     for name in given:
-        _among("part of a claim", name, known)
+        check_choice("part of a claim", name, [field.name for field in fields(Claim)])
     for name in ("arm", "quantity", "expect"):
         if name not in given:
-            raise UsageError(f"hypotheses: a claim lacks its {name}: {dict(given)}")
-    _among("arm", given["arm"], arms)
-    if given.get("control") is not None:
-        _among("arm", given["control"], arms)
+            raise UsageError(f"a claim lacks its {name}: {dict(given)}")
+    control, within, chosen = given.get("control"), given.get("within", 1.0), given.get("sizes") or ()
+    if not isinstance(within, int | float) or not isinstance(chosen, Sequence):
+        raise UsageError(f"within is a number and sizes a list, got {within!r} and {chosen!r}")
+    for arm in (given["arm"], given["arm"] if control is None else control):
+        check_choice("arm", arm, arms)
     if not str(given["quantity"]).startswith("corrupted/"):
-        _among("quantity", given["quantity"], tuple(QUANTITIES))
-    _among("expectation", given["expect"], EXPECTED)
-    for size in given.get("sizes") or ():
-        _among("size", size, sizes)
-    chosen = tuple(given["sizes"]) if given.get("sizes") else None
-    within = float(given.get("within", 1.0))
-    return Claim(given["arm"], given.get("control"), given["quantity"], given["expect"], within, chosen)
-
-
-def _among(what: str, name: Any, known: Sequence[Any]) -> None:
-    if name not in known:
-        near = get_close_matches(str(name), [str(one) for one in known], 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UsageError(f"hypotheses: no {what} {name!r} in the study{hint}; known: {', '.join(map(str, known))}")
+        check_choice("quantity", given["quantity"], QUANTITIES)
+    check_choice("expectation", given["expect"], EXPECTED)
+    for size in chosen:
+        check_choice("size", str(size), map(str, sizes))
+    return Claim(
+        str(given["arm"]), None if control is None else str(control), str(given["quantity"]), str(given["expect"]),
+        float(within), tuple(map(str, chosen)) or None,
+    )  # fmt: skip
 
 
 def judge(hypothesis: Hypothesis, rows: Sequence[Row]) -> tuple[str, str]:
     """(what the intervals say, state). Supported if every claim is, in every condition; refuted if one is.
 
-    The comparisons of one hypothesis are corrected for their number (Holm); an interval that is off 0 counts for
-    `better` and `worse` only if it outlasts that.
+    The comparisons of one hypothesis are corrected for their number (Holm); an interval that excludes 0 counts for
+    `better` and `worse` only if it is significant after that.
     """
-    found: list[tuple[Claim, str, Difference]] = []
-    for claim in hypothesis.claims:
-        found += [(claim, where, difference) for where, difference in _differences(claim, rows)]
-    if not found:
+    measured = [(claim, *one) for claim in hypothesis.claims for one in _differences(claim, rows)]
+    if not measured:
         return "nothing was measured", "undecided"
-    corrected = holm(family_p([difference for *_, difference in found]))
-    states = [_state(claim, difference, p) for (claim, _, difference), p in zip(found, corrected, strict=True)]
-    rates = {(row["arm"], row["condition"]): row.get("lr") for row in rows}
-    said = [
-        _words(claim, where, difference, p) + _at_rates(claim, where, rates)
-        for (claim, where, difference), p in zip(found, corrected, strict=True)
-    ]
+    corrected = holm(family_p([difference for *_, difference in measured]))
+    states, said = [], []
+    for (claim, condition, difference), p in zip(measured, corrected, strict=True):
+        states.append(_state(claim, difference, p))
+        apart = rates_apart(rows, claim.arm, claim.control, condition) if claim.control else ""
+        said.append(_words(claim, condition, difference, p) + apart)
     state = "refuted" if "refuted" in states else "undecided" if "undecided" in states else "supported"
     return "; ".join(said) + ".", state
 
 
 def _differences(claim: Claim, rows: Sequence[Row]) -> list[tuple[str, Difference]]:
-    factor = quantity(claim.quantity).factor
-    chosen = [row for row in rows if claim.sizes is None or row["train_size"] in claim.sizes]
-    if not any(claim.quantity in row for row in chosen):
-        return []
+    chosen = [row for row in rows if claim.sizes is None or str(row["train_size"]) in claim.sizes]
+    cells = cells_of(chosen, claim.quantity, quantity(claim.quantity).factor)
     if claim.control is not None:
-        pairs = [(claim.arm, claim.control)]
-        return [
-            (dict(one.condition)["condition"], one.difference)
-            for one in contrasts(chosen, pairs, claim.quantity, ("condition",), factor)
-        ]
-    places = dict.fromkeys(row["condition"] for row in chosen)
-    values = {
-        place: [
-            factor * row[claim.quantity]
-            for row in chosen
-            if row["arm"] == claim.arm and row["condition"] == place and row.get(claim.quantity) is not None
-        ]
-        for place in places
-    }
-    return [(place, paired_difference(one, [0.0] * len(one))) for place, one in values.items() if one]
+        return [(one.condition, one.difference) for one in contrasts(cells, [(claim.arm, claim.control)])]
+    alone = [(condition, list(values.values())) for (arm, condition), values in cells.items() if arm == claim.arm]
+    return [(condition, paired_difference(values, [0.0] * len(values))) for condition, values in alone]
 
 
 def _state(claim: Claim, difference: Difference, corrected_p: float) -> str:
-    sign = 1 if quantity(claim.quantity).better == "higher" else -1
-    gain = difference.times(sign)
+    gain = difference if quantity(claim.quantity).better == "higher" else difference.times(-1)
     if gain.n < 2:
         return "undecided"
     if claim.expect == "same":
@@ -161,17 +160,10 @@ def _state(claim: Claim, difference: Difference, corrected_p: float) -> str:
     return "refuted" if gain.high < 0 else "undecided"
 
 
-def _at_rates(claim: Claim, where: str, rates: Mapping[tuple[str, str], float | None]) -> str:
-    """Said where the two arms differ in more than their start."""
-    one, other = rates.get((claim.arm, where)), rates.get((claim.control or claim.arm, where))
-    return "" if one == other else f" (learning rates {one:g} and {other:g})"
-
-
-def _words(claim: Claim, where: str, difference: Difference, corrected_p: float) -> str:
+def _words(claim: Claim, condition: str, difference: Difference, corrected_p: float) -> str:
     one = quantity(claim.quantity)
     against = f" against {claim.control}" if claim.control else ""
     # A claim of equality is read off the interval alone.
-    p = None if claim.expect == "same" else corrected_p
-    relevant = claim.within if claim.expect == "same" else None
+    p, relevant = (None, claim.within) if claim.expect == "same" else (corrected_p, None)
     said = verdict(difference, one.unit, relevant, one.better, p)
-    return f"{claim.arm}{against}, {one.words}, {where}: {said}"
+    return f"{claim.arm}{against}, {one.words}, {condition}: {said}"

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from cnnlab._choices import UsageError
+from cnnlab.studies.starts import check_free
 
 Destroy = Callable[[Tensor, torch.Generator], Tensor]
 Line = Literal["dashed", "dotted", "dashdot"]
@@ -43,15 +44,13 @@ def control(words: str, line: Line = "dashdot") -> Callable[[Destroy], Destroy]:
     ...     return filter_OChw.rot90(1, (2, 3))
     """
 
-    def register(destroy: Destroy) -> Destroy:
-        name = destroy.__name__
-        taken = CONTROLS.get(name)
-        if taken and taken.destroy.__module__ != destroy.__module__:
-            raise UsageError(f"a control {name!r} is there already, in {taken.destroy.__module__}; take another name")
-        CONTROLS[name] = Control(words, line, destroy)
-        return destroy
+    return partial(_register, words, line)
 
-    return register
+
+def _register(words: str, line: Line, destroy: Destroy) -> Destroy:
+    check_free("control", destroy, {name: row.destroy for name, row in CONTROLS.items()})
+    CONTROLS[destroy.__name__] = Control(words, line, destroy)
+    return destroy
 
 
 @control("its pixels in another order, one for the whole bank: norms, means, rank and inner products stay", "dashed")

@@ -7,9 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from cnnlab._choices import UsageError
 from cnnlab.draw.chart_svg import classes, readings, svg
 from cnnlab.draw.charts import Chart
 from cnnlab.draw.forests import Axis, Compared, Forest, axis_of
@@ -34,7 +33,7 @@ class Arm:
 class HeatMap:
     """Rows of (arm, [(mean difference to the reference, whether clear, words), None where missing]).
 
-    groups: (family, number of its columns), in order. `reference`: its own values, in words, one a column.
+    groups: (family, number of its columns), in order. `reference`: its own values, in words, one per column.
     """
 
     title: str
@@ -50,7 +49,7 @@ class Table:
 
     columns: Sequence[str]
     digits: Sequence[int | None]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[str | float | None]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,7 @@ class StudyPage:
 
 
 def render_study(page: StudyPage) -> str:
-    """The page as text. ValueError for an arm or a condition that the study lacks, or a comparison given twice."""
-    _check(page)
+    """The page as text."""
     dressed = styles(page.arms)
     sections = {"curves": page.curves, "sizes": page.sizes, "drift": page.drift}
     charts = {name: [chart.styled(dressed) for chart in pictures] for name, pictures in sections.items()}
@@ -97,7 +95,7 @@ def render_study(page: StudyPage) -> str:
         styles=(HERE / "study.css",),
         page=page,
         styles_of=[classes(*style, COLOURS) for style in dressed.values()],
-        forests=[(forest, *_forest(page, forest)) for forest in page.forests],
+        forests=[_intervals(page, forest) for forest in page.forests],
         charts={name: [(chart, svg(chart, COLOURS)) for chart in pictures] for name, pictures in charts.items()},
         heats=[(heat, _strongest(heat)) for heat in page.corruptions],
         data=[readings(chart) for chart in every],
@@ -110,15 +108,30 @@ def styles(arms: Sequence[Arm]) -> dict[str, tuple[int, str]]:
     return {arm.name: (families.index(arm.family), arm.line) for arm in arms}
 
 
-def _forest(page: StudyPage, forest: Forest) -> tuple[Axis, list[tuple[tuple[str, str], list[dict[str, Any] | None]]]]:
-    """The axis that all panels share, and for every (arm, control) its cells in the order of the conditions."""
+class Interval(TypedDict):
+    """Of a row of a forest: where its bar begins, its width, its dot, in per cent; and what of it is off the axis."""
+
+    row: Compared
+    left: float
+    width: float
+    middle: float
+    cut_left: bool
+    cut_right: bool
+    out: bool
+
+
+def _intervals(
+    page: StudyPage, forest: Forest
+) -> tuple[Forest, Axis, list[tuple[tuple[str, str], list[Interval | None]]]]:
+    """With the axis that all panels share, and for every (arm, control) its cells in the order of the conditions."""
     axis = axis_of(forest)
-    cells = {((row.arm, row.control), row.condition): _cell(axis, row) for row in forest.rows}
+    cells = {(row.arm, row.control, row.condition): _interval(axis, row) for row in forest.rows}
+    assert len(cells) == len(forest.rows), "a comparison is given twice"
     pairs = dict.fromkeys((row.arm, row.control) for row in forest.rows)
-    return axis, [(pair, [cells.get((pair, condition)) for condition in page.conditions]) for pair in pairs]
+    return forest, axis, [(pair, [cells.get((*pair, condition)) for condition in page.conditions]) for pair in pairs]
 
 
-def _cell(axis: Axis, row: Compared) -> dict[str, Any]:
+def _interval(axis: Axis, row: Compared) -> Interval:
     whole = math.isfinite(row.low) and math.isfinite(row.high)
     low, high = (axis.place(row.low), axis.place(row.high)) if whole else (axis.place(row.mean),) * 2
     return {
@@ -136,24 +149,3 @@ def _strongest(heat: HeatMap) -> float:
     """The difference at which a cell has its full colour. One arm in nine may be far off without paling the others."""
     sizes = sorted(abs(cell[0]) for _, cells in heat.rows for cell in cells if cell and math.isfinite(cell[0]))
     return max(sizes[int(0.8 * (len(sizes) - 1))], 1e-9) if sizes else 1.0
-
-
-def _check(page: StudyPage) -> None:
-    arms, conditions = {arm.name for arm in page.arms}, set(page.conditions)
-    named = {row.arm for forest in page.forests for row in forest.rows} | {page.reference}
-    named |= {row.control for forest in page.forests for row in forest.rows}
-    for forest in page.forests:
-        seen = set()
-        for row in forest.rows:
-            place = f"{row.arm} against {row.control}, {row.condition}"
-            if place in seen:
-                raise UsageError(f"{forest.quantity}: {place}, twice")
-            seen.add(place)
-    named |= {line.name for part in (page.curves, page.sizes, page.drift) for chart in part for line in chart.lines}
-    named |= {arm for heat in page.corruptions for arm, _ in heat.rows}
-    for kind, unknown, known in (
-        ("arms", named - arms, arms),
-        ("conditions", {row.condition for forest in page.forests for row in forest.rows} - conditions, conditions),
-    ):
-        if unknown:
-            raise UsageError(f"unknown {kind} {sorted(unknown)}; the study has {', '.join(sorted(known))}")

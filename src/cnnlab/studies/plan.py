@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, TypeGuard
+from typing import Any, TypedDict, TypeGuard
 
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
@@ -51,7 +51,7 @@ def read_seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
         if not 1 <= seeds <= SEARCH_SEEDS:
             raise UsageError(f"seeds={seeds}: from 1 to {SEARCH_SEEDS} of them")
         return tuple(range(seeds))
-    if not isinstance(seeds, Sequence) or isinstance(seeds, str) or not seeds:
+    if not isinstance(seeds, list | tuple | range) or not seeds:
         raise UsageError(f"seeds={seeds}: a number of them, or a list such as [0,1,2]")
     for seed in seeds:
         if not _is_integer(seed) or not 0 <= seed < SEARCH_SEEDS:
@@ -70,14 +70,14 @@ def read_conditions(
 
     learning_rates: None, or numbers of which each is a condition. UsageError for what is invalid.
     """
-    if not isinstance(train_sizes, Sequence) or isinstance(train_sizes, str) or not train_sizes:
+    if not isinstance(train_sizes, list | tuple) or not train_sizes:
         raise UsageError(f"train_sizes={train_sizes}: a list such as [50,300,all]")
     conditions = []
     for size in train_sizes:
         if size != "all" and not (_is_integer(size) and size >= 1):
             raise UsageError(f"train_sizes: {size!r} is neither a number of images nor all")
         for count in _epochs(size, epochs):
-            for lr in learning_rates or [None]:
+            for lr in learning_rates or (None,):
                 conditions.append(Condition(None if isinstance(size, str) else size, count, lr))
     if len(set(conditions)) < len(conditions):
         raise UsageError("train_sizes, epochs, learning rates: one condition is given twice")
@@ -90,7 +90,7 @@ def _epochs(size: int | str, epochs: int | Sequence[int] | Mapping[str, int | Se
         if str(size) not in by_size:
             raise UsageError(f"epochs: none for train_sizes {size}; valid: {', '.join(by_size)}")
         epochs = by_size[str(size)]
-    counts = list(epochs) if isinstance(epochs, Sequence) and not isinstance(epochs, str) else [epochs]
+    counts = list(epochs) if isinstance(epochs, Sequence) else [epochs]
     for count in counts:
         if not _is_integer(count) or count < 1:
             raise UsageError(f"epochs: {count!r} for {size} images; an integer from 1 on")
@@ -151,28 +151,18 @@ def _cut(
     return groups
 
 
-class DataFacts(TypedDict):
-    """Of what the data describe, what the page shows. images: how many, by split."""
-
-    name: str
-    images: dict[str, int]
-    image_size: list[int]
-    channels: int
-    class_names: list[str]
-
-
 @dataclass(frozen=True)
 class Plan:
     """What is measured before the first run, and then stays: other memory or another machine would make other groups.
 
     at_once: runs of a group. variances: of the principal components of training patches, falling. corruptions: (name,
-    severity), all spelt out.
+    severity), all spelt out. data: as they describe themselves, before subsets.
     """
 
     at_once: int
     variances: list[float]
     corruptions: list[tuple[str, int]]
-    data: DataFacts
+    data: dict[str, Any]
 
 
 class Drift(TypedDict, total=False):
@@ -182,8 +172,8 @@ class Drift(TypedDict, total=False):
     """
 
     epoch: int
-    cosine: float
-    distance: float
+    cosine: float | None
+    distance: float | None
     profile: list[float]
     likeness: float
     whitening: float

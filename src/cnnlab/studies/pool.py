@@ -4,18 +4,14 @@ import importlib
 import multiprocessing
 import os
 import signal
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cnnlab._parallel import cores
+from cnnlab._parallel import cores, shown
 from cnnlab._processes import end_with_parent
 from cnnlab.studies.bench import Bench
 from cnnlab.studies.plan import Group
@@ -37,23 +33,20 @@ class Pool:
     trust: Collection[str] = ()
     errors: dict[str, str] = field(default_factory=dict)  # name of a group -> what went wrong
 
-    def train(self, stage: str, groups: Sequence[Group], done: int) -> None:
-        """Train the groups; `done` runs of `stage` were trained before. What fails is noted, and the others go on."""
-        total = done + sum(len(group.runs) for group in groups)
-        with _progress(stage, done, total) as advance:
-            for group, error in self._trained(groups):
-                if error:
-                    self.errors[group.name] = error
-                advance(len(group.runs))
+    def train(self, stage: str, groups: Sequence[Group]) -> None:
+        """Train the groups. What fails is noted, and the others go on."""
+        runs = (run for group in self._trained(groups) for run in group.runs)
+        for _ in shown(runs, sum(len(group.runs) for group in groups), stage):
+            pass
 
-    def _trained(self, groups: Sequence[Group]) -> Iterator[tuple[Group, str]]:
+    def _trained(self, groups: Sequence[Group]) -> Iterator[Group]:
         if not groups:
             return
         if self.workers == 1:
             if not _bench or _bench[0].study is not self.study:
                 _bench[:] = [Bench(self.study, self.corruptions, self.trust)]
             for group in groups:
-                yield group, _attempt(group, self.folder)
+                yield self._noted(group, _attempt(group, self.folder))
             return
         context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
         if os.name == "posix":
@@ -65,7 +58,7 @@ class Pool:
         try:
             futures = {pool.submit(_attempt, group, self.folder): group for group in groups}
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                yield self._noted(futures[future], future.result())
         except BrokenExecutor as error:
             raise RuntimeError(
                 "a process of the study was ended from outside, perhaps for lack of memory; go on with "
@@ -75,6 +68,11 @@ class Pool:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.kill()  # a group is whole or not there; and Lightning would take SIGTERM for itself
+
+    def _noted(self, group: Group, error: str) -> Group:
+        if error:
+            self.errors[group.name] = error
+        return group
 
 
 _bench: list[Bench] = []  # that of this process
@@ -101,25 +99,3 @@ def _attempt(group: Group, folder: Path) -> str:
     except Exception as error:  # whatever it is, the other groups go on
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return ""
-
-
-@contextmanager
-def _progress(stage: str, done: int, total: int) -> Iterator[Callable[[int], object]]:
-    """A bar on a terminal; elsewhere a line whenever a tenth more is done."""
-    console = Console()
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task(stage, total=total, completed=done)
-            yield lambda runs: progress.advance(bar, runs)
-        return
-    start, tenths = time.monotonic(), 10 * done // max(total, 1)
-
-    def advance(runs: int) -> None:
-        nonlocal done, tenths
-        done += runs
-        if 10 * done // total > tenths:
-            tenths = 10 * done // total
-            print(f"{stage}: {done} of {total} runs, {time.monotonic() - start:.0f} s", flush=True)
-
-    yield advance

@@ -32,7 +32,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     f"torch.optim.{name}": owner
     for name, owner in vars(torch.optim).items()
     if isinstance(owner, type) and issubclass(owner, torch.optim.Optimizer)
-} | {f"{Muon.__module__}.Muon": Muon}
+}
+OPTIMIZERS[f"{Muon.__module__}.Muon"] = Muon
 
 
 class Record(TypedDict):

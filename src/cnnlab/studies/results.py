@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from cnnlab.studies.claims import QUANTITIES
-from cnnlab.studies.plan import Condition, Plan, Run
+from cnnlab.studies.plan import Condition, Plan, Run, condition_words
+from cnnlab.studies.rows import Row, cells_of
 from cnnlab.studies.spec import StudyDesign
 from cnnlab.studies.statistics.contrasts import Contrast, contrasts
-
-COMPARED = ("accuracy", "area", "steps", "corrupted")
+from cnnlab.studies.statistics.rates import Rates
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,14 @@ class StudyResult:
         rows: One per run, as in study.csv, and with its "curve", "drift" and "kernels".
         rates: (arm, condition) -> (the learning rate that the search chose, its validation accuracy).
         failed: Runs that are missing, and why.
-        plan: What was fixed before the first run.
+        plan: What was measured before the first run.
         record: summary.json.
     """
 
     study: StudyDesign
     folder: Path
-    rows: list[dict[str, Any]]
-    rates: dict[tuple[str, Condition], tuple[float, float]]
+    rows: list[Row]
+    rates: Rates
     failed: list[tuple[Run, str]]
     plan: Plan
     record: Mapping[str, object]
@@ -44,10 +43,15 @@ class StudyResult:
     @cached_property
     def contrasts(self) -> dict[str, list[Contrast]]:
         """quantity -> all its comparisons, which are one family for the correction."""
-        have = {row["arm"] for row in self.rows}
-        pairs = [pair for pair in self.study.pairs if set(pair) <= have]
-        return {
-            name: contrasts(self.rows, pairs, name, ("condition",), QUANTITIES[name].factor)
-            for name in COMPARED
-            if pairs and any(row.get(name) is not None for row in self.rows)
-        }
+        cells = {name: cells_of(self.rows, name, one.factor) for name, one in QUANTITIES.items() if one.lead}
+        compared = {name: contrasts(values, self.study.pairs) for name, values in cells.items()}
+        return {name: found for name, found in compared.items() if found}
+
+    @property
+    def condition_words(self) -> dict[Condition, str]:
+        return condition_words(self.study.conditions)
+
+    @property
+    def conditions(self) -> list[str]:
+        """In words, in order."""
+        return list(self.condition_words.values())

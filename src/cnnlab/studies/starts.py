@@ -3,8 +3,9 @@
 All random starts of one seed come from the same draws, so that arms differ in nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -83,15 +84,20 @@ def start(words: str, structured: bool = True, patches: bool = False) -> Callabl
     ...     return kernel_1hw
     """
 
-    def register(make: Make) -> Make:
-        name = make.__name__
-        taken = STARTS.get(name)
-        if taken and taken.make.__module__ != make.__module__:
-            raise UsageError(f"a start {name!r} is there already, in {taken.make.__module__}; take another name")
-        STARTS[name] = Start(words, make, structured, patches)
-        return make
+    return partial(_register, words, structured, patches)
 
-    return register
+
+def _register(words: str, structured: bool, patches: bool, make: Make) -> Make:
+    check_free("start", make, {name: row.make for name, row in STARTS.items()})
+    STARTS[make.__name__] = Start(words, make, structured, patches)
+    return make
+
+
+def check_free(kind: str, function: Callable[..., Tensor], taken: Mapping[str, Callable[..., Tensor]]) -> None:
+    """Raises UsageError if another module has a row of the function's name."""
+    name = function.__name__
+    if name in taken and taken[name].__module__ != function.__module__:
+        raise UsageError(f"a {kind} {name!r} is there already, in {taken[name].__module__}; take another name")
 
 
 @start("Kaiming normal (He et al. 2015), what PyTorch users do", structured=False)

@@ -14,18 +14,17 @@ from cnnlab._parallel import cores
 from cnnlab.runs.record import RunRecord, recorded
 from cnnlab.studies.bench import Bench
 from cnnlab.studies.page import write_results
-from cnnlab.studies.plan import Condition, Group, Plan, Run, missing, read_parts, run_groups, search_groups
+from cnnlab.studies.plan import Group, Plan, Run, missing, read_parts, run_groups, search_groups
 from cnnlab.studies.pool import Pool
 from cnnlab.studies.records import make_optimizer, make_schedule
 from cnnlab.studies.results import StudyResult
 from cnnlab.studies.rows import rows_of
 from cnnlab.studies.spec import StudyDesign
-from cnnlab.studies.statistics.rates import choose_rates
+from cnnlab.studies.statistics.rates import Rates, choose_rates
 from cnnlab.training.fit import quiet_advice
 from cnnlab.training.recipe import try_out
 
 Count = int | Literal["auto"]
-Rates = dict[tuple[str, Condition], tuple[float, float]]
 
 
 class Study(StudyDesign):
@@ -133,7 +132,9 @@ def _new_plan(study: StudyDesign, folder: Path, replicas: Count, trust: Collecti
     try_out(make_optimizer(study.full_recipe), make_schedule(study.full_recipe), network)
     largest = max(study.conditions, key=lambda condition: condition.train_size or float("inf"))
     at_once = bench.at_once(Run(study.parsed_arms[0], largest, study.all_seeds[0], None))
-    plan = Plan(at_once if replicas == "auto" else replicas, bench.variances, bench.corruptions, bench.facts)
+    plan = Plan(
+        at_once if replicas == "auto" else replicas, bench.variances, bench.corruptions, bench.source.describe()
+    )
     content = {"asked": study.to_json(), **asdict(plan)}
     write_text(folder / "plan.json", json.dumps(content, indent=1) + "\n")
     return plan
@@ -153,7 +154,7 @@ def _run(study: StudyDesign, plan: Plan, pool: Pool, folder: Path, record: RunRe
         if interrupt:
             raise interrupt
         raise RuntimeError(f"no run was completed: {next(iter(pool.errors.values()), '')}")
-    rows = rows_of(parts, study, plan.variances)
+    rows = rows_of(parts, study.conditions, study.reference, study.threshold, plan.variances)
     left = missing(groups, pool.folder)
     failed = [(run, pool.errors.get(group.name, "not run")) for group in left for run in group.runs]
     record.add(runs=len(rows), failed=len(failed), device=_device(study, pool.workers), at_once=plan.at_once)
@@ -171,7 +172,7 @@ def _search(study: StudyDesign, plan: Plan, pool: Pool) -> Rates:
         return {}
     groups = search_groups(study.parsed_arms, study.conditions, study.searched_rates, study.search_seeds, plan.at_once)
     _train(pool, "learning rates", groups)
-    return choose_rates([{**part, "condition": run.condition} for run, part in read_parts(groups, pool.folder)])
+    return choose_rates(read_parts(groups, pool.folder))
 
 
 def _train(pool: Pool, stage: str, groups: list[Group]) -> None:
@@ -181,7 +182,7 @@ def _train(pool: Pool, stage: str, groups: list[Group]) -> None:
     done = total - sum(len(group.runs) for group in left)
     if done:
         print(f"{stage}: {done} of {total} runs were trained before", flush=True)
-    pool.train(stage, left, done)
+    pool.train(stage, left)
 
 
 def _device(study: StudyDesign, workers: int) -> str:

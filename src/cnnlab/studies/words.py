@@ -1,55 +1,41 @@
 """What an interval says, in words. They follow the interval: "no difference larger than", never "no effect"."""
 
 from math import ceil, isnan, log10
+from typing import Literal
 
-from cnnlab._choices import UsageError
-from cnnlab.studies.statistics.curves import Race
+from cnnlab.studies.statistics.contrasts import LEVEL
 from cnnlab.studies.statistics.paired import Difference
-
-LEVEL = 0.05
 
 
 def verdict(
     difference: Difference,
     unit: str = "points",
     relevant: float | None = 1.0,
-    better: str = "higher",
+    better: Literal["higher", "lower"] = "higher",
     corrected_p: float | None = None,
 ) -> str:
     """One clause about arm a against arm b, of which `difference` is a - b in `unit` (see `Difference.times`).
 
     relevant: the smallest difference that matters, in `unit`; where the interval has 0 in it and reaches beyond this,
     the verdict is "undecided". None: there is no such size, and the verdict always gives the largest difference left.
-    better: "higher" or "lower" values. corrected_p: if above 0.05, a clear interval is said not to outlast correction.
-    ValueError for another word than these two.
+    better: "higher" or "lower" values. corrected_p: above 0.05, an interval that excludes 0 is said to be not
+    significant after correction.
 
     "better by 1.2 points (0.4 to 2.0)", "no difference larger than 0.6 points", "undecided: between 0.4 points worse
     and 2.1 points better", "the same in all 16 seeds".
     """
-    if better not in ("higher", "lower"):
-        raise UsageError(f"better is 'higher' or 'lower', got {better!r}")
     gain = difference if better == "higher" else difference.times(-1)
     if gain.n == 1:
         return f"{_signed(gain.mean)} {unit} in the only seed: nothing to judge it by"
     if gain.sd == 0 and gain.mean == 0:
         return f"the same in all {gain.n} seeds"
-    if gain.low > 0 or gain.high < 0:
+    if gain.excludes_zero:
         return _clear(gain, unit) + _after_correction(corrected_p)
     widest = max(-gain.low, gain.high)
     if relevant is None or widest <= relevant:
         return f"no difference larger than {_rounded_up(widest)} {unit}"
     digits = _digits(gain.low, gain.high)
     return f"undecided: between {-gain.low:.{digits}f} {unit} worse and {gain.high:.{digits}f} {unit} better"
-
-
-def race_words(race: Race, goal: str) -> str:
-    """`goal`: what is reached, as "90 %"."""
-    seeds = race.sooner + race.later + race.undecided
-    if not race.sooner + race.later:
-        return f"which reaches {goal} first can't be told in any of the {seeds} seeds"
-    ways = f"sooner in {race.sooner} of {seeds} seeds, later in {race.later}"
-    open_ones = f", undecided in {race.undecided}" if race.undecided else ""
-    return f"reaches {goal} {ways}{open_ones} ({p_words(race.p)})"
 
 
 def p_words(p: float) -> str:
@@ -74,7 +60,7 @@ def _clear(gain: Difference, unit: str) -> str:
 def _after_correction(corrected_p: float | None) -> str:
     if corrected_p is None or isnan(corrected_p) or corrected_p <= LEVEL:
         return ""
-    return f", but not after correction for the number of comparisons ({p_words(corrected_p)})"
+    return f", but not significant after correction for the number of comparisons ({p_words(corrected_p)})"
 
 
 def _digits(low: float, high: float) -> int:

@@ -128,7 +128,6 @@ def test_the_interval_of_normal_differences_is_near_students(seeds: int) -> None
     a_S = np.random.default_rng(5).normal(size=seeds)
     found = paired_difference(a_S, np.zeros(seeds))
     expected = stats.ttest_1samp(a_S, 0).confidence_interval()
-    assert found.method.startswith("BCa")
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.12 * (found.high - found.low))
 
 
@@ -181,8 +180,8 @@ def test_holms_order_is_kept() -> None:
 @pytest.mark.parametrize(
     ("a_S", "b_S", "further", "words"),
     [
-        ([1.0], [1.0, 2.0], {}, "one value a seed each"),
-        ([], [], {}, "one value a seed each"),
+        ([1.0], [1.0, 2.0], {}, "one value per seed"),
+        ([], [], {}, "one value per seed"),
         ([1.0, math.nan, 2.0], [1.0, 1.0, math.inf], {}, r"at the places \[1, 2\]"),
         ([1.0, 2.0], [1.0, 1.0], {"confidence": 95}, "between 0 and 1, got 95"),
     ],

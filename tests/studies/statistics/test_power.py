@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from cnnlab.studies.statistics.power import power_of, seeds_needed, smallest_seen, spread_interval
+from cnnlab.studies.statistics.power import minimum_detectable, power_of, seeds_needed, spread_interval
 
 
 @settings(max_examples=40, deadline=None)
@@ -55,15 +55,15 @@ def test_one_seed_less_would_not_do_and_only_the_ratio_counts(sd: float, differe
 @pytest.mark.parametrize("seeds", [2, 3, 8, 16, 500])
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 18])
 def test_the_smallest_difference_seen_has_just_the_power_asked_for(seeds: int, alpha: float) -> None:
-    difference = smallest_seen(seeds, 0.7, alpha=alpha)
+    difference = minimum_detectable(seeds, 0.7, alpha=alpha)
     assert power_of(seeds, difference, 0.7, alpha) == pytest.approx(0.8, abs=1e-6)
-    assert smallest_seen(2 * seeds, 0.7, alpha=alpha) < difference
+    assert minimum_detectable(2 * seeds, 0.7, alpha=alpha) < difference
 
 
 def test_without_spread_two_seeds_suffice_and_a_tiny_effect_needs_too_many() -> None:
     assert seeds_needed(0.0, 1.0) == 2
-    assert smallest_seen(16, 0.0) == 0
-    assert smallest_seen(1, 1.0) == math.inf
+    assert minimum_detectable(16, 0.0) == 0
+    assert minimum_detectable(1, 1.0) == math.inf
     assert seeds_needed(1.0, 1e-9) is None
     assert power_of(16, 1e6, 1.0) == 1.0
 

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from cnnlab.studies.statistics.profiles import (
     energy_profile,
-    likeness,
     patch_components,
-    random_likeness,
+    profile_correlation,
+    random_correlation,
     whitening_profile,
 )
 
@@ -38,15 +38,15 @@ def test_whitening_filters_are_like_whitening_and_the_mean_is_not() -> None:
     variance_D, rows_DD = patch_components(patches())
     white_D = whitening_profile(variance_D)
     whitening = (rows_DD / (variance_D + 0.01 * variance_D.max()).sqrt()[:, None]).reshape(9, 1, 3, 3)
-    assert likeness(energy_profile(whitening, rows_DD), white_D) == pytest.approx(1)
-    assert likeness(energy_profile(torch.ones(1, 1, 3, 3), rows_DD), white_D) < 0
+    assert profile_correlation(energy_profile(whitening, rows_DD), white_D) == pytest.approx(1)
+    assert profile_correlation(energy_profile(torch.ones(1, 1, 3, 3), rows_DD), white_D) < 0
 
 
 @pytest.mark.parametrize("filters", [4, 9, 64])
 def test_five_of_a_hundred_random_layers_lie_above_the_null(filters: int) -> None:
     variance_D, _ = patch_components(patches())
     white_D = whitening_profile(variance_D)
-    null = random_likeness(white_D, filters)
+    null = random_correlation(white_D, filters)
     draw = torch.randn(4000, filters, 9, generator=torch.Generator().manual_seed(7)).double().square().sum(1)
-    above = sum(likeness(energy_D, white_D) > null for energy_D in draw) / 4000
+    above = sum(profile_correlation(energy_D, white_D) > null for energy_D in draw) / 4000
     assert above == pytest.approx(0.05, abs=0.02)

@@ -1,20 +1,30 @@
 """Which learning rate an arm gets: its own where the seeds confirm it, that of all where they don't."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnnlab.studies.arms import read_arm
+from cnnlab.studies.plan import Condition, Run, SearchPart
 from cnnlab.studies.statistics.rates import choose_rates, expected_accuracy
 
 RATES = (0.3, 1.0, 3.0)
 
 
-def rows_of(accuracy: np.ndarray, arms: list[str]) -> list[dict[str, Any]]:
+ALL = Condition(None, 1)
+
+
+def part(lr: float, accuracy: float, loss: float, arm: str = "jet", seed: int = 0) -> tuple[Run, SearchPart]:
+    return Run(read_arm("jet"), ALL, seed, lr), {
+        "arm": arm, "seed": seed, "lr": lr, "val_accuracy": accuracy, "val_loss": loss, "diverged": None,
+        "seconds": 1.0,
+    }  # fmt: skip
+
+
+def parts_of(accuracy: np.ndarray, arms: list[str]) -> list[tuple[Run, SearchPart]]:
     return [
-        {"arm": arm, "condition": 0, "seed": seed, "lr": lr, "val_accuracy": value, "val_loss": 1.0}
+        part(lr, value, 1.0, arm, seed)
         for arm, table in zip(arms, accuracy, strict=True)
         for lr, line in zip(RATES, table, strict=True)
         for seed, value in enumerate(line)
@@ -22,14 +32,11 @@ def rows_of(accuracy: np.ndarray, arms: list[str]) -> list[dict[str, Any]]:
 
 
 def test_one_seed_and_one_arm_choose_by_the_mean_and_among_equals_by_the_loss() -> None:
-    def row(lr: float, accuracy: float, loss: float, arm: str = "jet", seed: int = 0) -> dict[str, Any]:
-        return {"arm": arm, "condition": 0, "seed": seed, "lr": lr, "val_accuracy": accuracy, "val_loss": loss}
-
-    rows = [row(0.1, 0.8, 1), row(0.1, 0.8, 1, seed=1), row(0.3, 1.0, 1), row(0.3, 0.5, 1, seed=1)]
-    assert choose_rates(rows) == {("jet", 0): (0.1, 0.8)}
-    rows = [row(0.1, 0.7, 0.9, "pca"), row(0.3, 0.7, 0.5, "pca"), row(1, 0.7, float("nan"), "pca")]
-    rows += [row(0.1, 0.7, 0.4), row(0.3, 0.6, 0.4), row(1, 0.5, 0.4)]
-    assert choose_rates(rows) == {("pca", 0): (0.3, 0.7), ("jet", 0): (0.1, 0.7)}
+    rows = [part(0.1, 0.8, 1), part(0.1, 0.8, 1, seed=1), part(0.3, 1.0, 1), part(0.3, 0.5, 1, seed=1)]
+    assert choose_rates(rows) == {("jet", ALL): (0.1, 0.8)}
+    rows = [part(0.1, 0.7, 0.9, "pca"), part(0.3, 0.7, 0.5, "pca"), part(1, 0.7, float("nan"), "pca")]
+    rows += [part(0.1, 0.7, 0.4), part(0.3, 0.6, 0.4), part(1, 0.5, 0.4)]
+    assert choose_rates(rows) == {("pca", ALL): (0.3, 0.7), ("jet", ALL): (0.1, 0.7)}
 
 
 def test_a_lucky_seed_gives_no_arm_a_rate_of_its_own() -> None:
@@ -38,7 +45,7 @@ def test_a_lucky_seed_gives_no_arm_a_rate_of_its_own() -> None:
     accuracy = np.array([0.92, 0.95, 0.94])[:, None] + noise
     by_mean = accuracy.mean(axis=2).argmax(axis=1)
     assert (by_mean == 2).sum() >= 5  # the luck is there
-    chosen = choose_rates(rows_of(accuracy, [str(number) for number in range(30)]))
+    chosen = choose_rates(parts_of(accuracy, [str(number) for number in range(30)]))
     assert {lr for lr, _ in chosen.values()} == {1.0}
 
 
@@ -46,18 +53,18 @@ def test_an_arm_that_differs_gets_its_own_rate() -> None:
     noise = np.random.default_rng(1).normal(size=(12, 3, 3)) * 0.004
     accuracy = np.array([0.90, 0.95, 0.91])[:, None] + noise
     accuracy[7] = np.array([0.97, 0.90, 0.85])[:, None] + noise[7]
-    chosen = choose_rates(rows_of(accuracy, [str(number) for number in range(12)]))
+    chosen = choose_rates(parts_of(accuracy, [str(number) for number in range(12)]))
     assert {arm for (arm, _), (lr, _) in chosen.items() if lr != 1.0} == {"7"}
-    assert chosen["7", 0] == (0.3, pytest.approx(accuracy[7, 0].mean()))
+    assert chosen["7", ALL] == (0.3, pytest.approx(accuracy[7, 0].mean()))
 
 
 def test_what_diverged_is_not_chosen_and_what_is_missing_is_not_invented() -> None:
     accuracy = np.array([[[0.8, 0.8], [0.9, 0.9], [np.nan, 0.1]], [[0.7, 0.7], [0.8, 0.8], [0.1, 0.1]]])
-    rows = rows_of(accuracy, ["jet", "pca"])
+    rows = parts_of(accuracy, ["jet", "pca"])
     assert {lr for lr, _ in choose_rates(rows).values()} == {1.0}
-    left = [row for row in rows if row["lr"] != 1.0 or row["arm"] != "pca"]
-    assert choose_rates(left) == {("jet", 0): (1.0, 0.9), ("pca", 0): (0.3, pytest.approx(0.7))}
-    assert choose_rates(rows[:1]) == {("jet", 0): (0.3, 0.8)}
+    left = [(run, part) for run, part in rows if part["lr"] != 1.0 or part["arm"] != "pca"]
+    assert choose_rates(left) == {("jet", ALL): (1.0, 0.9), ("pca", ALL): (0.3, pytest.approx(0.7))}
+    assert choose_rates(rows[:1]) == {("jet", ALL): (0.3, 0.8)}
 
 
 def test_choosing_so_is_better_than_by_the_mean() -> None:

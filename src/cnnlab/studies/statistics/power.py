@@ -1,4 +1,4 @@
-"""How many seeds a difference needs, and how small a difference the seeds can see.
+"""How many seeds a difference needs, and the minimum detectable difference of so many seeds.
 
 Of the two-sided paired t-test, by the noncentral t distribution (Cohen 1988, Statistical Power Analysis for the
 Behavioral Sciences, chapter 2). The sign-flip test of this room has nearly the same power.
@@ -30,7 +30,7 @@ def power_of(seeds: int, difference: float, sd: float, alpha: float = ALPHA) -> 
 def seeds_needed(sd: float, difference: float, power: float = POWER, alpha: float = ALPHA) -> int | None:
     """The fewest seeds that see `difference`, in the unit of `sd`, with that power; None where millions don't suffice.
 
-    ValueError for a spread below 0 or not finite, no difference, or a power or level that is not between 0 and 1.
+    UsageError for a spread below 0 or not finite, no difference, or a power or level that is not between 0 and 1.
 
     >>> seeds_needed(sd=2.0, difference=1.0)
     34
@@ -50,7 +50,7 @@ def seeds_needed(sd: float, difference: float, power: float = POWER, alpha: floa
     return enough
 
 
-def smallest_seen(seeds: int, sd: float, power: float = POWER, alpha: float = ALPHA) -> float:
+def minimum_detectable(seeds: int, sd: float, power: float = POWER, alpha: float = ALPHA) -> float:
     """The difference that so many seeds see with that power, in the unit of `sd`; infinite for fewer than 2."""
     _check(sd, power, alpha)
     if seeds < 2:
@@ -67,8 +67,8 @@ def spread_interval(sd: float, seeds: int, confidence: float = 0.95) -> tuple[fl
     """Between which values the true spread of normal differences lies, by chi-square: few seeds leave it wide open."""
     if seeds < 2:
         return 0.0, inf
-    tails = stats.chi2.ppf([(1 + confidence) / 2, (1 - confidence) / 2], seeds - 1)
-    return tuple(float(sd * sqrt((seeds - 1) / tail)) for tail in tails)
+    upper, lower = (float(stats.chi2.ppf(tail, seeds - 1)) for tail in ((1 + confidence) / 2, (1 - confidence) / 2))
+    return sd * sqrt((seeds - 1) / upper), sd * sqrt((seeds - 1) / lower)
 
 
 def _check(sd: float, power: float, alpha: float) -> None:

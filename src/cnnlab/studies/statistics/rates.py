@@ -1,38 +1,39 @@
-"""Which learning rate each arm gets from the search. No torch here."""
+"""Which learning rate each arm gets from the search."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-Row = Mapping[str, Any]
+from cnnlab.studies.plan import Condition, Run, SearchPart
+
+Rates = dict[tuple[str, Condition], tuple[float, float]]
 
 
-def choose_rates(rows: Sequence[Row]) -> dict[tuple[str, Any], tuple[float, float]]:
+def choose_rates(parts: Sequence[tuple[Run, SearchPart]]) -> Rates:
     """(arm, condition) -> the learning rate that promises the most, and the arm's mean validation accuracy at it.
 
-    rows: one a run of the search: arm, condition, seed, lr, val_accuracy (0 to 1), val_loss; under one condition the
-    same seeds and rates for every arm; a run may be missing. Of equals the lower mean loss, NaN being the highest.
+    parts: the runs of the search, under one condition the same seeds and rates for every arm; a run may be missing. Of
+    equals the lower mean loss, NaN being the highest.
     """
-    conditions = dict.fromkeys(row["condition"] for row in rows)
-    chosen = {}
-    for condition in conditions:
-        chosen |= _choose([row for row in rows if row["condition"] == condition], condition)
+    chosen: Rates = {}
+    for condition in dict.fromkeys(run.condition for run, _ in parts):
+        chosen |= _choose([part for run, part in parts if run.condition == condition], condition)
     return chosen
 
 
-def _choose(rows: Sequence[Row], condition: Any) -> dict[tuple[str, Any], tuple[float, float]]:
-    arms, rates, seeds = (list(dict.fromkeys(row[name] for row in rows)) for name in ("arm", "lr", "seed"))
+def _choose(parts: Sequence[SearchPart], condition: Condition) -> Rates:
+    arms = list(dict.fromkeys(part["arm"] for part in parts))
+    rates = list(dict.fromkeys(part["lr"] for part in parts))
+    seeds = list(dict.fromkeys(part["seed"] for part in parts))
     accuracy, loss = np.full((2, len(arms), len(rates), len(seeds)), np.nan)
-    for row in rows:
-        place = arms.index(row["arm"]), rates.index(row["lr"]), seeds.index(row["seed"])
-        accuracy[place] = np.nan_to_num(row["val_accuracy"])
-        loss[place] = np.nan_to_num(row["val_loss"], nan=np.inf)
+    for part in parts:
+        place = arms.index(part["arm"]), rates.index(part["lr"]), seeds.index(part["seed"])
+        accuracy[place] = np.nan_to_num(part["val_accuracy"])
+        loss[place] = np.nan_to_num(part["val_loss"], nan=np.inf)
     means = _means(accuracy)
     expected = means if np.isnan(accuracy).any() else expected_accuracy(accuracy)
     expected = expected.round(12)  # so that rounding doesn't decide between equals
-    best = [max(range(len(rates)), key=lambda one: (promise[one], -mean[one]))
-            for promise, mean in zip(expected, _means(loss), strict=True)]  # fmt: skip
+    best = [np.lexsort((mean, -promise))[0] for promise, mean in zip(expected, _means(loss), strict=True)]
     return {(arm, condition): (rates[one], float(mean[one])) for arm, one, mean in zip(arms, best, means, strict=True)}
 
 
@@ -48,7 +49,7 @@ def expected_accuracy(accuracy: np.ndarray) -> np.ndarray:
 
     The best of a few noisy means is often a lucky one. So an arm's mean at a rate is taken apart: what all arms reach
     there, how much better this arm is at all rates, and the rest, which alone would give it a rate of its own. Of
-    the rest counts the share that the seeds confirm, var / (var + noise): noise is the variance of a mean over seeds
+    the rest counts the fraction that the seeds confirm, var / (var + noise): noise is the variance of a mean over seeds
     at that rate, without what a seed does to all arms; var that of the true rests, by moments (DerSimonian & Laird
     1986, Controlled Clinical Trials 7:177). It is the posterior mean under normal priors (Efron & Morris 1973, JASA
     68:117). Where nothing is confirmed, all arms get the rate that is best for all. With one seed, or one arm, or
