@@ -1,11 +1,13 @@
-# make train [ARGS="model=edge_fixed data=mnist"]   make test   make bench   make clean
+# make train [ARGS="model=edge_fixed data=mnist"]   make test   make fuzz [SEEDS=20]   make bench   make clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTING := $(VENV)/.testing
 
-.PHONY: train test lint bench clean
+SEEDS ?= 20
+
+.PHONY: train test lint fuzz bench clean
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,9 +25,16 @@ train: $(INSTALLED)
 lint: $(TESTING)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
+# One seed: what passes once passes again. New examples of the property tests are fuzz's.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --hypothesis-seed=0 $(ARGS)
+
+fuzz: $(TESTING)
+	for seed in $$(shuf --input-range=1-1000000 --head-count=$(SEEDS)); do \
+		env -u CI $(BIN)/python -m pytest --numprocesses 2 -m hypothesis --hypothesis-seed=$$seed $(ARGS) || exit 1; \
+	done
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/training.py $(ARGS)
