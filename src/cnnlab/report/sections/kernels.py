@@ -67,9 +67,12 @@ def frames_and_table(snapshots: Mapping[int, Tensor], names: Sequence[str] | Non
         "limits": limits,
         "brightest": brightest,
         "common": not uneven(limits),
-        "frames": [_signed(*pair) for pair in zip(grey_TKhw, limits, strict=True)],
+        "frames": [
+            as_text((grey_Khw / limit * 127).round().to(torch.int8))
+            for grey_Khw, limit in zip(grey_TKhw, limits, strict=True)
+        ],
         "colours": [_colours(*pair) for pair in zip(kernels_TKChw, brightest, strict=True)] if coloured else None,
-        "cosines": [[_rounded(cosine) for cosine in changes[epoch].cosines] for epoch in epochs],
+        "cosines": [[cosine and round(cosine, 4) for cosine in changes[epoch].cosines] for epoch in epochs],
         "rows": table(shown[epochs[-1]], names, changes[epochs[-1]].cosines),
         "null_95": null(*first_KChw.shape[-2:])[1],
     }
@@ -110,14 +113,6 @@ def _written(start: WrittenFilter) -> str:
     return start.kernel if start.change == "none" else f"{start.kernel}, {start.change}"
 
 
-def _signed(grey_Khw: Tensor, limit: float) -> str:
-    return as_text((grey_Khw / limit * 127).round().to(torch.int8))
-
-
 def _colours(kernels_KChw: Tensor, strongest: float) -> str:
     colours_KChw = (128 + 127 * kernels_KChw / strongest).round().clamp(0, 255).to(torch.uint8)
     return as_text(colours_KChw.permute(0, 2, 3, 1))
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 4)
