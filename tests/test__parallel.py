@@ -23,16 +23,16 @@ def test_one_thread_is_this_one() -> None:
 
 @pytest.mark.parametrize("threads", [2, 4])
 def test_what_is_at_work_ends_with_an_error_and_cleans_up(threads: int) -> None:
-    """However long it would have gone on; the next item is never begun."""
+    """However long it would have gone on."""
     started, cleaned = [], []
 
     def work(number: int) -> None:
-        started.append(number)
-        if number == threads - 1:
-            while len(started) < threads:
-                time.sleep(0.001)
-            raise KeyError(number)
         try:
+            started.append(number)
+            if number == threads - 1:
+                while len(started) < threads:
+                    time.sleep(0.001)
+                raise KeyError(number)
             while True:
                 time.sleep(0.001)
         except Stopped:
@@ -44,16 +44,20 @@ def test_what_is_at_work_ends_with_an_error_and_cleans_up(threads: int) -> None:
 
     with pytest.raises(KeyError):
         list(in_turn(ordered, range(100), threads))
-    assert sorted(cleaned) == list(range(threads - 1))
-    assert sorted(started) == list(range(threads))
+    assert set(started) >= set(range(threads))
+    assert set(cleaned) == set(started) - {threads - 1}
+    assert len(started) < 3 * threads
 
 
 def test_a_reader_that_goes_away_ends_it() -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def work(number: int) -> int:
+        if not number:
+            begun.wait(5)
         try:
             while number:
+                begun.set()
                 time.sleep(0.001)
         except Stopped:
             ended.set()

@@ -48,10 +48,12 @@ class _Stoppable(Generic[Item, Result]):
     """A function that several threads are in, which can all be stopped."""
 
     def __init__(self, work: Callable[[Item], Result]) -> None:
-        self._work, self._lock, self._inside = work, Lock(), set[int]()
+        self._work, self._lock, self._inside, self._over = work, Lock(), set[int](), False
 
     def __call__(self, item: Item) -> Result:
         with self._lock:
+            if self._over:
+                raise Stopped
             self._inside.add(get_ident())
         try:
             return self._work(item)
@@ -61,6 +63,7 @@ class _Stoppable(Generic[Item, Result]):
 
     def stop(self) -> None:
         with self._lock:
+            self._over = True
             for thread in self._inside:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stopped))
 
