@@ -87,11 +87,10 @@ def test_a_failed_write_keeps_the_old_file_and_names_it(tmp_path: Path, monkeypa
     path = tmp_path / "summary.json"
     write_text(path, "old")
 
-    def full(self: Path, *_: object, **__: object) -> None:
-        self.touch()
-        raise OSError(28, "No space left on device")
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(self))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*summary\.json'"):
         write_text(path, "new")
     assert path.read_text() == "old"

@@ -239,7 +239,7 @@ def test_kernels_of_another_size_are_embedded_resampled_or_refused() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"fill": "flip"}, "unknown fill 'flip'; did you mean 'flips'"),
+        ({"fill": "flip"}, "unknown fill 'flip' .did you mean 'flips'"),
         ({"fit": "crop"}, "unknown fit 'crop'; valid: embed, resample"),
         ({"gain": "kaimin"}, "did you mean 'kaiming'"),
         ({"surplus": "drop"}, "unknown surplus 'drop'"),
