@@ -100,6 +100,24 @@ def test_a_layer_called_twice_or_with_two_results_has_a_key_for_each() -> None:
     assert fields["fork[coarse]"].stride == (2, 2)
 
 
+class Tokens(nn.Module):
+    """(B, C, H, W) -> (B, C, HW) in the order of rows, or of columns."""
+
+    def __init__(self, by_columns: bool) -> None:
+        super().__init__()
+        self.by_columns = by_columns
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (image.transpose(2, 3) if self.by_columns else image).flatten(2)
+
+
+def test_tokens_are_a_map_in_the_order_of_rows_only() -> None:
+    rows, columns = (receptive_fields(Tokens(by_columns), (3, 4, 6))[""] for by_columns in (False, True))
+    assert rows.size == columns.size == (1, 1)
+    assert (rows.grid, rows.map_dims) == ((4, 6), (2, 2))
+    assert (columns.grid, columns.map_dims) == (None, None)
+
+
 class Shifted(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         return image[..., 3:, :] + image[..., :-3, :]

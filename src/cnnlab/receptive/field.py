@@ -125,6 +125,8 @@ def _as_map(geometry: Geometry, where: str) -> tuple[Geometry, list[tuple[int, i
             places[axis] = (homes[0], factors[0].size)
         elif factors:
             geometry = geometry.unbounded([axis], f"positions are cut into windows in {where}", "layout")
+    if any({0, 1} <= axes_of(dim) and dim[0].axis == 1 for dim in geometry.dims):  # tokens in the order of columns
+        return geometry, [None, None]
     return geometry, places
 
 

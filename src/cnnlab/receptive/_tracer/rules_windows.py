@@ -112,7 +112,7 @@ def adaptive_pool(call: Call, geometry: Geometry) -> Geometry:
 
 @of_one
 def pad(call: Call, geometry: Geometry) -> Geometry:
-    """Any border; of the whole map, mirrored and repeated pixels count as the places where they are put."""
+    """A border; of the whole map, mirrored and repeated pixels count as the places where they are put."""
     amounts, rank = call.get("pad", call.get("padding")), len(call.shape)
     for place in range(len(amounts) // 2):
         number, before = rank - 1 - place, amounts[2 * place]
