@@ -44,14 +44,22 @@ def _betrayed(network: nn.Module, field: ReceptiveField, shape: tuple[int, int, 
     units = {(i, width // 2) for i in range(height)} | {(i, j) for i in (0, height // 2) for j in range(width)}
     wrong = []
     with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
-        expected = network(image).movedim(field.map_dims, (-2, -1))
+        expected = _as_map(network(image), field)
         for some in torch.tensor(sorted(units)).split(16):
             blind = torch.cat([_blinded(image, field, i, j) for i, j in some.tolist()])
-            response = network(blind).movedim(field.map_dims, (-2, -1))
+            response = _as_map(network(blind), field)
             for one, (i, j) in zip(response, some.tolist(), strict=True):
                 if not torch.allclose(one[..., i, j], expected[0, ..., i, j], rtol=1e-12, atol=1e-12):
                     wrong.append((i, j))
     return wrong
+
+
+def _as_map(output: Tensor, field: ReceptiveField) -> Tensor:
+    """h and w last, also of a sequence of tokens."""
+    rows, columns = field.map_dims
+    if rows == columns:
+        output, columns = output.unflatten(rows, field.grid), rows + 1
+    return output.movedim((rows, columns), (-2, -1))
 
 
 def _blinded(image: Tensor, field: ReceptiveField, i: int, j: int) -> Tensor:

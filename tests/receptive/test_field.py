@@ -1,6 +1,11 @@
 """The map between units and pixels goes both ways, for every layer, also in corners of the API."""
 
+from collections import UserDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -100,6 +105,56 @@ def test_a_layer_called_twice_or_with_two_results_has_a_key_for_each() -> None:
     assert fields["fork[coarse]"].stride == (2, 2)
 
 
+@dataclass
+class Output:
+    logits: Tensor
+    extra: object = None
+
+
+class Pair(NamedTuple):
+    fine: Tensor
+    coarse: Tensor
+
+
+class Packed(nn.Module):
+    """Returns what `pack` makes of the result of a convolution."""
+
+    def __init__(self, pack: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.conv, self.pack = nn.Conv2d(3, 3, 3), pack
+
+    def forward(self, image: Tensor) -> object:
+        return self.pack(self.conv(image))
+
+
+PACKED = {
+    "a dataclass": (Output, [""]),
+    "a dataclass of several": (lambda x: Output(x, [Output(x)]), ["[logits]", "[extra.0.logits]"]),
+    "a named tuple": (lambda x: Pair(x, x), ["[fine]", "[coarse]"]),
+    "a mapping of one's own": (lambda x: UserDict(logits=x), [""]),
+    "a namespace": (lambda x: SimpleNamespace(logits=x), [""]),
+    "a distribution": (lambda x: torch.distributions.Normal(x, x, validate_args=False), ["[loc]", "[scale]"]),
+    "nothing that sees the image": (lambda x: Output(torch.ones(3)), []),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_tensors_are_found_in_whatever_a_network_returns(name: str) -> None:
+    pack, keys = PACKED[name]
+    fields = receptive_fields(Packed(pack), (3, 8, 8))
+    assert list(fields) == ["conv", *keys]
+    assert {field.size for field in fields.values()} == {(3, 3)}
+
+
+def test_an_object_that_holds_itself_is_opened_once() -> None:
+    def ring(image: Tensor) -> SimpleNamespace:
+        result = SimpleNamespace(logits=image)
+        result.me = result
+        return result
+
+    assert list(receptive_fields(Packed(ring), (3, 8, 8))) == ["conv", ""]
+
+
 class Tokens(nn.Module):
     """(B, C, H, W) -> (B, C, HW) in the order of rows, or of columns."""
 
@@ -163,3 +218,15 @@ def test_fields_are_values() -> None:
     assert hash(one) == hash(other)
     assert isinstance(one, ReceptiveField)
     assert torch.is_grad_enabled()
+
+
+def test_a_module_called_three_times_counts_three_times() -> None:
+    shared = nn.Conv2d(4, 4, 3, padding=1)
+    fields = receptive_fields(nn.Sequential(shared, shared, shared), (4, 32, 32))
+    assert (fields[""].size, fields[""].padding) == ((7, 7), (3, 3))
+
+
+def test_kernels_of_two_dilated_along_one_axis_see_1024() -> None:
+    layers = [nn.Conv2d(1, 1, (1, 2), dilation=(1, 2**i)) for i in range(10)]
+    field = receptive_fields(nn.Sequential(*layers), (1, 1, 1100))[""]
+    assert (field.size, field.stride, field.padding) == ((1, 1024), (1, 1), (0, 0))

@@ -11,11 +11,10 @@ from cnnlab._files import write_text
 from cnnlab._tables import print_runs, write_csv
 from cnnlab.draw.saving import save_figure
 from cnnlab.kernels.subject import Subject
-from cnnlab.receptive import Box, EffectiveField, ReceptiveField, check_layer, effective_field, receptive_fields
+from cnnlab.receptive import EffectiveField, ReceptiveField, check_layer, effective_field, receptive_fields
 from cnnlab.receptive import figures as pictures
 from cnnlab.runs.record import RunRecord, recorded
 
-DRAWN = 6  # layers in the pictures, spread over the depth, unless some were asked for
 BATCH = 8  # images at once
 Fields = dict[str, ReceptiveField]
 
@@ -35,31 +34,19 @@ def look_at_fields(
     folder.mkdir(parents=True, exist_ok=True)
     record = RunRecord(folder, network=subject.name, input_shape=[channels, height, width], seed=seed)
     with recorded(record, folder):
-        chosen = list(layers) if layers else spread(fields)
+        chosen = list(layers) if layers else pictures.spread(fields)
         measured = measure(subject, chosen, inputs)
         rows = [{"layer": name or "(the network)", **row_of(field)} for name, field in fields.items()]
         write_csv(rows, folder / "receptive_fields.csv")
         _write_json(subject, fields, measured, folder / "receptive_fields.json")
-        named = {name or "(network)": field for name, field in fields.items()}
-        save_figure(pictures.growth(named, (height, width)), folder / "figures" / "growth.png")
-        boxes = pictures.boxes(subject.images_NCHW[0], _middle_boxes(fields, chosen))
-        save_figure(boxes, folder / "figures" / "boxes.png")
+        save_figure(pictures.growth(fields, (height, width)), folder / "figures" / "growth.png")
+        save_figure(pictures.boxes(subject.images_NCHW[0], fields, chosen), folder / "figures" / "boxes.png")
         if measured:
             save_figure(pictures.effective(measured), folder / "figures" / "effective.png")
         title = f"receptive fields of {subject.name}, input {channels} x {height} x {width}"
         print_runs(title, [_shown(row) for row in rows])
         record.finish("completed", layers=len(fields))
     return fields
-
-
-def spread(fields: Fields) -> list[str]:
-    """Up to DRAWN layers from first to last, one for each size, those that have a map of units before others."""
-    mapped = [name for name, field in fields.items() if name and field.grid is not None]
-    by_size = {(fields[name].size, fields[name].unbounded): name for name in mapped}
-    names = list(by_size.values())
-    if len(names) <= DRAWN:
-        return names
-    return [names[round(place * (len(names) - 1) / (DRAWN - 1))] for place in range(DRAWN)]
 
 
 def measure(subject: Subject, layers: Sequence[str], count: int) -> list[EffectiveField]:
@@ -74,11 +61,6 @@ def measure(subject: Subject, layers: Sequence[str], count: int) -> list[Effecti
         except ValueError as error:
             print(f"no effective field: {error}")
     return measured
-
-
-def _middle_boxes(fields: Fields, chosen: Sequence[str]) -> list[tuple[str, Box]]:
-    grids = {name: fields[name].grid for name in chosen if fields[name].unbounded is None}
-    return [(name, fields[name].box(grid[0] // 2, grid[1] // 2)) for name, grid in grids.items() if grid is not None]
 
 
 def row_of(field: ReceptiveField) -> dict[str, object]:

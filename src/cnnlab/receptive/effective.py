@@ -5,44 +5,17 @@ Networks", NeurIPS. N inputs, B batch, C channel, H, W image.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
 from cnnlab.receptive.capture import captured
-from cnnlab.receptive.field import ReceptiveField
+from cnnlab.receptive.field import EffectiveField, ReceptiveField
 from cnnlab.receptive.trace import check_layer, receptive_fields
 from cnnlab.receptive.untouched import untouched
 
 LEVELS = (50, 80, 95, 99)  # per cent of the energy
-
-
-@dataclass(frozen=True, eq=False)
-class EffectiveField:
-    """What one unit of a layer listens to, over N inputs.
-
-    layer, unit: the layer's name and the unit (i, j); None where the layer has no map, then all of it is summed.
-    heat_HW: (H, W) float64, the energy: squared gradient, summed over input channels, mean over inputs.
-    centroid, std: (h, w) in pixels, mean and standard deviation with the weights sqrt(heat), normalised to sum 1.
-        For one linear network these are the absolute gradients, so n stacked uniform k-kernels give
-        sqrt(n (k² - 1) / 12) (Luo et al. 2016).
-    radius: per cent -> pixels; the smallest disc about the centroid that holds that much of the energy.
-    fraction: per cent -> the smallest number of pixels that together hold that much of the energy, as a fraction
-        of the pixels of the theoretical field inside of the image; of the whole image along an unbounded axis.
-    count: N. theoretical: the layer's theoretical field.
-    """
-
-    layer: str
-    unit: tuple[int, int] | None
-    heat_HW: Tensor
-    centroid: tuple[float, float]
-    std: tuple[float, float]
-    radius: dict[int, float]
-    fraction: dict[int, float]
-    count: int
-    theoretical: ReceptiveField
 
 
 def effective_field(
@@ -53,14 +26,30 @@ def effective_field(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> EffectiveField:
-    """Mean squared gradient of a unit, summed over its channels, with respect to the pixels of N inputs.
+    """How much each pixel moves a unit: its mean squared gradient with respect to the pixels of N inputs.
 
-    layer: a key of `receptive_fields(module, ...)`. inputs: (N, C, H, W), or batches of that shape, all of one size;
-    of a batch that is a tuple (image, label) the first entry counts. Batches are moved to the module's device and
-    dtype. unit: (i, j), by default the one in the middle of the layer's map. progress: called after every batch
-    with the number of inputs done. The module runs in the mode it is in and is as before afterwards.
+    Args:
+        module: The network. It runs in the mode it is in and is as before afterwards.
+        layer: A key of `receptive_fields(module, ...)`.
+        inputs: (N, C, H, W), or batches of that shape, all of one size; of a batch that is a tuple (image, label) the
+            first entry counts. Batches are moved to the module's device and dtype.
+        unit: (i, j), a row and a column of the layer's map, all of its channels summed; by default the middle one.
+        progress: Called after every batch with the number of inputs done.
 
-    Raises ValueError for an unknown layer, a unit outside of the map, no inputs, and a unit without gradient.
+    Returns:
+        The energy of every pixel, where its middle is, how wide it is, and the theoretical field to compare.
+
+    Raises:
+        UsageError: An unknown layer, a unit outside of the map, no inputs, a unit without gradient.
+
+    Source: Luo, Li, Urtasun & Zemel 2016, "Understanding the Effective Receptive Field in Deep Convolutional Neural
+    Networks", NeurIPS.
+
+    >>> smooth = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    >>> _ = nn.init.constant_(smooth.weight, 1 / 9)
+    >>> found = effective_field(nn.Sequential(smooth, smooth), "", random_inputs((1, 9, 9), count=4))
+    >>> found.theoretical.size, found.unit, round(found.std[0] ** 2, 4)  # Luo et al.: n (k² - 1) / 12
+    ((5, 5), (4, 4), 1.3333)
     """
     energy, count, field = None, 0, None
     with untouched(module), torch.inference_mode(False), torch.enable_grad():
@@ -84,7 +73,23 @@ def effective_field(
 
 
 def random_inputs(shape: tuple[int, int, int], count: int, seed: int = 0, batch: int = 8) -> Iterator[Tensor]:
-    """`count` images (C, H, W) of standard normal noise, float32 on the CPU, in batches; the same for a seed."""
+    """Images of standard normal noise in batches; the same for a seed.
+
+    Args:
+        shape: (C, H, W), positive.
+        count: How many images, at least 1.
+        seed: Any integer; 0 is one.
+        batch: Images in a batch, at least 1.
+
+    Returns:
+        An iterator of (up to `batch`, C, H, W) float32 on the CPU.
+
+    Raises:
+        UsageError: `shape` has not three numbers, `count` or `batch` is below 1.
+
+    >>> [tuple(image_BCHW.shape) for image_BCHW in random_inputs((3, 8, 8), count=5, batch=4)]
+    [(4, 3, 8, 8), (1, 3, 8, 8)]
+    """
     if count < 1 or batch < 1 or len(shape) != 3:
         raise UsageError(f"need a shape (C, H, W), count and batch at least 1; got {shape}, {count}, {batch}")
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The receptive field of one layer, as numbers and as a map between units and pixels.
+"""The receptive field of one layer, exact or measured, as numbers and as a map between units and pixels.
 
 Convention of Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", Distill
 (doi 10.23915/distill.00021): pixels and units count from 0, the field of the first unit starts at pixel -padding.
@@ -7,6 +7,8 @@ Convention of Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolut
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
+
+from torch import Tensor
 
 from cnnlab._choices import UsageError
 from cnnlab.receptive._tracer.geometry import Geometry, Unbounded
@@ -27,17 +29,22 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The field of the units of one layer; pairs are (h, w), in pixels; None along an axis without bounds.
+    """The field of the units of one layer: a value of `receptive_fields`. Pairs are (h, w), in pixels.
 
-    size: pixels from the first to the last that a unit sees; the largest, where it varies (then a note says so).
-    stride: pixels between the fields of neighbouring units; a Fraction after upsampling.
-    padding: the first unit's field starts at pixel -padding.
-    centre: middle of the first unit's field; halves are float.
-    unbounded: why there is no size along at least one axis, in words; None if there is one along both.
-    notes: what else to know, in words, such as "union of misaligned branches in layer2.0".
-    grid: units along h and w for the example input; not part of equality. None where there is no map.
-    map_dims: which dimensions of the layer's output are h and w, twice the same for a sequence of tokens in the
-        order of rows; not part of equality.
+    Attributes:
+        size: Pixels from the first to the last that a unit sees; the largest, where it varies (then a note says so).
+        stride: Pixels between the fields of neighbouring units; a Fraction after upsampling.
+        padding: The first unit's field starts at pixel -padding.
+        centre: Middle of the first unit's field; halves are float.
+        unbounded: Why there is no size along at least one axis, in words; None if there is one along both. The four
+            numbers above are None along an axis without bounds.
+        notes: What else to know, in words, such as "union of misaligned branches in layer2.0".
+        axes: What each unit sees along h and along w; None along an axis without bounds.
+        grid: Units along h and w for the example input; not part of equality. None where there is no map.
+        map_dims: Which dimensions of the layer's output are h and w, twice the same for a sequence of tokens in the
+            order of rows; not part of equality.
+
+    Convention: Araujo, Norris & Sim 2019, Distill (doi 10.23915/distill.00021).
     """
 
     size: tuple[int | None, int | None]
@@ -92,6 +99,37 @@ class ReceptiveField:
         if span is None:
             raise UsageError(f"unit {unit} along {'hw'[axis]} sees nothing of the image: a gap, or no unit")
         return span
+
+
+@dataclass(frozen=True, eq=False)
+class EffectiveField:
+    """What one unit of a layer listens to, over N inputs: what `effective_field` returns.
+
+    Attributes:
+        layer: The layer's name.
+        unit: (i, j); None where the layer has no map, then all of it is summed.
+        heat_HW: (H, W) float64, the energy: squared gradient, summed over input channels, mean over inputs.
+        centroid, std: (h, w) in pixels, mean and standard deviation with the weights sqrt(heat), normalised to sum 1.
+            For one linear network these are the absolute gradients, so n stacked uniform k-kernels give
+            sqrt(n (k² - 1) / 12).
+        radius: Per cent (50, 80, 95, 99) -> pixels: the smallest disc about the centroid with that much of the energy.
+        fraction: Per cent -> the smallest number of pixels that together hold that much of the energy, as a fraction of
+            the pixels of the theoretical field inside of the image; of the whole image along an unbounded axis.
+        count: N.
+        theoretical: The layer's theoretical field.
+
+    Source: Luo, Li, Urtasun & Zemel 2016, NeurIPS.
+    """
+
+    layer: str
+    unit: tuple[int, int] | None
+    heat_HW: Tensor
+    centroid: tuple[float, float]
+    std: tuple[float, float]
+    radius: dict[int, float]
+    fraction: dict[int, float]
+    count: int
+    theoretical: ReceptiveField
 
 
 def field_of(geometry: Geometry, where: str) -> ReceptiveField:
