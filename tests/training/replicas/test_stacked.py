@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cnnlab.nn.contract import LabNetwork
 from cnnlab.nn.small_cnn import SmallCNN
-from cnnlab.training.replicas.memory import CPU_ENOUGH, give_back, replica_bytes, replicas_that_fit
+from cnnlab.training.replicas.memory import CPU_ENOUGH, release_memory, replica_bytes, replicas_that_fit
 from cnnlab.training.replicas.stacked import StackedNetwork
 from cnnlab.training.replicas.stacked_convolution import convolve
 
@@ -294,6 +294,6 @@ def test_what_was_freed_in_pieces_goes_back_to_the_system() -> None:
     full = resident()
     kept = blocks[::50]
     del blocks
-    give_back()
+    release_memory()
     assert resident() < full - 100
     assert len(kept) == 100

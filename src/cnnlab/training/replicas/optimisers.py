@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +9,17 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from cnnlab._choices import UsageError
 from cnnlab.training.replicas.stacked import StackedNetwork
+from cnnlab.training.tasks.network import MakeSchedule, ParameterGroup
 
-Options = list[dict[str, Any]]  # of every parameter group, "params" left out
+Options = list[ParameterGroup]  # of every parameter group, "params" left out
+State = dict[str, Tensor]
+# Parameter, gradient, state, options, learning rates and which replicas move (None: all), the last two (R, 1, ...).
+Step = Callable[[Tensor, Tensor, State, ParameterGroup, Tensor, Tensor | None], None]
 
 
 def option_table(
     make: Callable[..., Optimizer],
-    schedule: Callable[[Optimizer, int], Any],
+    schedule: MakeSchedule,
     shapes: Sequence[int],
     lr: float | None,
     steps: int,
@@ -39,9 +42,9 @@ def option_table(
     return optimizer, table
 
 
-def parameter_groups(parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
+def parameter_groups(parameters: Sequence[nn.Parameter]) -> list[ParameterGroup]:
     """Weight decay is left out for parameters of one axis (norms and biases), as in a separate run."""
-    groups = [
+    groups: list[ParameterGroup] = [
         {"params": [p for p in parameters if p.ndim > 1]},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
@@ -56,14 +59,14 @@ class ReplicaOptimizer(Optimizer):
     """
 
     def __init__(
-        self, network: StackedNetwork, make: Callable[..., Optimizer], schedule: Callable[[Optimizer, int], Any],
+        self, network: StackedNetwork, make: Callable[..., Optimizer], schedule: MakeSchedule,
         lr_R: Sequence[float] | None, steps: int,
     ) -> None:  # fmt: skip
         self._network = network
         self._parameters = dict(network.body.named_parameters())
         super().__init__(list(self._parameters.values()), {"lr": 0.0})
         axes = [p.ndim - 1 for p in self._parameters.values()]
-        rates = [None] * network.replicas if lr_R is None else [float(lr) for lr in lr_R]
+        rates: list[float | None] = [None] * network.replicas if lr_R is None else [float(lr) for lr in lr_R]
         tables = {lr: option_table(make, schedule, axes, lr, steps) for lr in dict.fromkeys(rates)}
         kind, self._options = tables[rates[0]]
         # Only the learning rates differ between replicas.
@@ -74,21 +77,20 @@ class ReplicaOptimizer(Optimizer):
         self._rates_TGR = lr_TGR
         self._taken = 0
         self._masks: dict[tuple[bool, ...], Tensor] = {}  # on the device, where each takes a wait to get to
-        self._step_one = _batched(kind)
-        self._separate: list[Optimizer] = []
-        if self._step_one is None:
+        self._step_together = _batched(kind)
+        # Each with its views of the stacked parameters.
+        self._separate: list[tuple[Optimizer, list[nn.Parameter]]] = []
+        if self._step_together is None:
             self._separate = [self._alone(make, rates[r], r) for r in range(network.replicas)]
 
-    def _alone(self, make: Callable[..., Optimizer], lr: float | None, r: int) -> Optimizer:
+    def _alone(self, make: Callable[..., Optimizer], lr: float | None, r: int) -> tuple[Optimizer, list[nn.Parameter]]:
         views = [nn.Parameter(p.detach()[r]) for p in self._parameters.values()]
         groups = parameter_groups(views)
-        optimizer = make(groups) if lr is None else make(groups, lr=lr)
-        optimizer.views = views
-        return optimizer
+        return make(groups) if lr is None else make(groups, lr=lr), views
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
-        """Raises ValueError after the last step that the schedule was made for."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Raises UsageError after the last step that the schedule was made for."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -96,14 +98,14 @@ class ReplicaOptimizer(Optimizer):
         if self._taken >= len(self._options):
             raise UsageError(f"the schedule ends after {len(self._options)} steps")
         self.param_groups[0]["lr"] = self._rates_TGR[self._taken][0][0]  # what a logger sees: the first replica's
-        if self._step_one is None:
+        if self._step_together is None:
             self._step_separately()
         else:
-            self._step_together()
+            self._step_all(self._step_together)
         self._taken += 1
         return loss
 
-    def _step_together(self) -> None:
+    def _step_all(self, step: Step) -> None:
         options, lr_GR = self._options[self._taken], self._lr_TGR[self._taken]
         moves = self._network.moves()
         plain = len(options) - 1  # the group of parameters of one axis is the last
@@ -115,7 +117,7 @@ class ReplicaOptimizer(Optimizer):
             lr = lr_GR[group].view(shape)
             moving = None if all(moves[name]) else self._mask(moves[name]).view(shape)
             gradient = p.grad if moving is None else torch.where(moving, p.grad, 0)
-            self._step_one(p, gradient, self.state[p], options[group], lr, moving)
+            step(p, gradient, self.state[p], options[group], lr, moving)
 
     def _mask(self, moves: list[bool]) -> Tensor:
         """(R,) bool"""
@@ -126,26 +128,24 @@ class ReplicaOptimizer(Optimizer):
 
     def _step_separately(self) -> None:
         moves = self._network.moves()
-        for r, optimizer in enumerate(self._separate):
-            for (name, p), view in zip(self._parameters.items(), optimizer.views, strict=True):
+        for r, (optimizer, views) in enumerate(self._separate):
+            for (name, p), view in zip(self._parameters.items(), views, strict=True):
                 view.grad = p.grad[r] if p.grad is not None and moves[name][r] else None
             for g, group in enumerate(optimizer.param_groups):
                 group.update(self._options[self._taken][g] | {"lr": self._rates_TGR[self._taken][g][r]})
             optimizer.step()
 
 
-def _batched(kind: Optimizer) -> Callable[..., None] | None:
+def _batched(kind: Optimizer) -> Step | None:
     """The step of this kind of optimizer for stacked parameters, or None where there is none."""
     options = kind.param_groups
     plain = len(options) <= 2 and not any(g.get("maximize") or g.get("amsgrad") or g.get("dampening") for g in options)
-    steps = {SGD: _sgd, AdamW: _adamw}
+    steps: dict[type[Optimizer], Step] = {SGD: _sgd, AdamW: _adamw}
     return steps.get(type(kind)) if plain else None
 
 
-def _sgd(
-    p: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any], lr: Tensor, moving: Tensor | None
-) -> None:
-    """torch.optim.SGD; `lr` and `moving` (None: all) are (R, 1, ...). Writes into `gradient`."""
+def _sgd(p: Tensor, gradient: Tensor, state: State, options: ParameterGroup, lr: Tensor, moving: Tensor | None) -> None:
+    """torch.optim.SGD. Writes into `gradient`."""
     if options["weight_decay"]:
         gradient.add_(p if moving is None else torch.where(moving, p, 0), alpha=options["weight_decay"])
     if options["momentum"]:
@@ -157,9 +157,9 @@ def _sgd(
 
 
 def _adamw(
-    p: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any], lr: Tensor, moving: Tensor | None
+    p: Tensor, gradient: Tensor, state: State, options: ParameterGroup, lr: Tensor, moving: Tensor | None
 ) -> None:
-    """torch.optim.AdamW; each replica counts its own steps. `lr` and `moving` (None: all) are (R, 1, ...)."""
+    """torch.optim.AdamW; each replica counts its own steps."""
     if not state:
         state |= {"step": torch.zeros_like(lr), "mean": torch.zeros_like(p), "square": torch.zeros_like(p)}
     first, second = options["betas"]

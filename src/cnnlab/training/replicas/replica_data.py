@@ -1,23 +1,28 @@
 """Batches for R replicas from the loaders of their data. S stream (distinct data), B batch, C channel, H, W image."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from cnnlab._choices import UsageError
+from cnnlab.data.contract import Batches
+from cnnlab.data.images.loader import EpochLoader
+
+Own = TypeVar("Own")
 
 
 class ReplicaLoader:
     """(image_RBCHW, label_RB) a step. Each stream is gathered and augmented once, however many replicas read it.
 
     `stream_R` says which loader each replica reads. The loaders are those of a separate run, so that batches and
-    augmentation draws are too. Raises ValueError where they differ in the number of batches.
+    augmentation draws are too. Raises UsageError where they differ in the number of batches.
     """
 
     batch_sampler = None  # Lightning looks for it beside `sampler`
 
-    def __init__(self, loaders: Sequence[Iterable[tuple[Tensor, Tensor]]], stream_R: Sequence[int]) -> None:
+    def __init__(self, loaders: Sequence[Batches], stream_R: Sequence[int]) -> None:
         lengths = list(dict.fromkeys(len(loader) for loader in loaders))
         if len(lengths) > 1:
             raise UsageError(
@@ -34,7 +39,7 @@ class ReplicaLoader:
 
     def set_epoch(self, epoch: int) -> None:
         for loader in self._loaders:
-            if hasattr(loader, "set_epoch"):
+            if isinstance(loader, EpochLoader):
                 loader.set_epoch(epoch)
 
     def __len__(self) -> int:
@@ -64,7 +69,7 @@ class ReplicaLoader:
         return value_S.index_select(0, self._stream_R)
 
 
-def streams(data: Sequence[object]) -> tuple[list, list[int]]:
+def streams(data: Sequence[Own]) -> tuple[list[Own], list[int]]:
     """The distinct objects, in order, and which of them each replica has."""
     distinct = {id(one): one for one in data}
     number = {key: n for n, key in enumerate(distinct)}

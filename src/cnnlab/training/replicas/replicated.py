@@ -6,23 +6,28 @@ R replica, B batch, C channel, H, W image, K class or kernel, h, w kernel.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.types import OptimizerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cnnlab._choices import UsageError
+from cnnlab.data.contract import Batches, ClassData
 from cnnlab.training.fit import quiet_advice
 from cnnlab.training.replicas.memory import replicas_that_fit
 from cnnlab.training.replicas.optimisers import ReplicaOptimizer
 from cnnlab.training.replicas.replica_data import ReplicaLoader, streams
 from cnnlab.training.replicas.stacked import StackedNetwork
-from cnnlab.training.tasks.network import NetworkTask
+from cnnlab.training.tasks.network import MakeSchedule, NetworkTask
+from cnnlab.training.trainer import lightning_trainer
 
-QUIET = {
+Own = TypeVar("Own", bound=ClassData)
+QUIET: dict[str, object] = {
     "accelerator": "auto", "devices": 1, "logger": False, "enable_checkpointing": False, "num_sanity_val_steps": 0,
     "enable_progress_bar": False, "enable_model_summary": False, "use_distributed_sampler": False,
 }  # fmt: skip
@@ -56,8 +61,11 @@ class ReplicaResult:
 class ReplicatedTask(NetworkTask):
     """`ClassificationTask` for the replicas of a StackedNetwork. The losses are added up: no gradient crosses."""
 
+    network: StackedNetwork
+    _sums_2R: Tensor
+
     def __init__(
-        self, network: StackedNetwork, optimizer: Callable[..., Optimizer], schedule: Callable[[Optimizer, int], Any],
+        self, network: StackedNetwork, optimizer: Callable[..., Optimizer], schedule: MakeSchedule,
         seeds: Sequence[int], lr: Sequence[float] | None, label_smoothing: float, curve_steps: Iterable[int],
         validation: ReplicaLoader, evaluations: Mapping[str, ReplicaLoader], validate_every: int = 1,
     ) -> None:  # fmt: skip
@@ -68,9 +76,9 @@ class ReplicatedTask(NetworkTask):
         self.results = [ReplicaResult({}, replicas=network.replicas) for _ in seeds]
         self.register_buffer("_sums_2R", torch.zeros(2, network.replicas), persistent=False)
 
-    def configure_optimizers(self) -> Optimizer:
+    def configure_optimizers(self) -> OptimizerConfig:
         steps = int(self.trainer.estimated_stepping_batches)
-        return ReplicaOptimizer(self.network, self._make_optimizer, self._make_schedule, self.lr, steps)
+        return {"optimizer": ReplicaOptimizer(self.network, self._make_optimizer, self._make_schedule, self.lr, steps)}
 
     def on_train_start(self) -> None:
         self._images = 0
@@ -91,7 +99,7 @@ class ReplicatedTask(NetworkTask):
         self._images += images
         return loss_R.sum() + self.network.penalty()
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
+    def on_train_batch_end(self, outputs: object, batch: object, batch_index: int) -> None:
         self._note_curve()
 
     def on_train_epoch_end(self) -> None:
@@ -147,7 +155,7 @@ class ReplicatedTask(NetworkTask):
 
 
 def losses_and_hits(logits_RBK: Tensor, label_RB: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
-    """(R,) the mean cross entropy of each replica, with its gradient, and (R,) how many answers are right."""
+    """(R,) the mean cross entropy of each replica, with its gradient, and (R,) how many predictions are right."""
     logits_NK, label_N = logits_RBK.flatten(0, 1), label_RB.flatten()
     loss_N = F.cross_entropy(logits_NK, label_N, reduction="none", label_smoothing=smoothing)
     loss_RB = loss_N.unflatten(0, label_RB.shape)
@@ -155,11 +163,11 @@ def losses_and_hits(logits_RBK: Tensor, label_RB: Tensor, smoothing: float = 0.0
 
 
 def train_together(
-    networks: Sequence[nn.Module], data: Sequence[Any], *,
-    epochs: int, optimizer: Callable[..., Optimizer], schedule: Callable[[Optimizer, int], Any], seeds: Sequence[int],
+    networks: Sequence[nn.Module], data: Sequence[Own], *,
+    epochs: int, optimizer: Callable[..., Optimizer], schedule: MakeSchedule, seeds: Sequence[int],
     lr: Sequence[float] | None = None, label_smoothing: float = 0.0, curve_steps: Iterable[int] = (),
-    evaluations: Mapping[str, Callable[[Any], Iterable[tuple[Tensor, Tensor]]]] | None = None,
-    at_once: int | None = None, trainer: Mapping[str, Any] | None = None, validate_every: int = 1,
+    evaluations: Mapping[str, Callable[[Own], Batches]] | None = None,
+    at_once: int | None = None, trainer: Mapping[str, object] | None = None, validate_every: int = 1,
 ) -> list[ReplicaResult]:  # fmt: skip
     """Trains every network as `fit(ClassificationTask(...), data[r], trainer)` would, many in one computation.
 
@@ -171,9 +179,10 @@ def train_together(
     at_once: replicas in one group; None takes as many as fit into memory (`replicas_that_fit`). A group that is
         stopped leaves nothing and is to be repeated: groups are short.
     trainer: arguments of Lightning's Trainer, such as accelerator or precision.
-    Raises ValueError for lists of different lengths, what cannot be stacked, gradient clipping, several devices.
+    Raises UsageError for lists of different lengths, what cannot be stacked, gradient clipping, several devices.
     """
-    lists = {"networks": networks, "data": data, "seeds": seeds} | ({} if lr is None else {"lr": lr})
+    lists: dict[str, Sequence[object]] = {"networks": networks, "data": data, "seeds": seeds}
+    lists |= {} if lr is None else {"lr": lr}
     if len({len(values) for values in lists.values()}) > 1 or not networks:
         given = ", ".join(f"{len(values)} {name}" for name, values in lists.items())
         raise UsageError(f"one of each for every replica, and at least one; got {given}")
@@ -187,19 +196,22 @@ def train_together(
     for part in torch.arange(len(networks)).tensor_split(groups):
         chosen = slice(int(part[0]), int(part[-1]) + 1)
         results += _train_group(
-            networks[chosen], data[chosen], epochs, {**QUIET, **(trainer or {})}, evaluations or {},
-            optimizer=optimizer, schedule=schedule, seeds=seeds[chosen], lr=None if lr is None else lr[chosen],
-            label_smoothing=label_smoothing, curve_steps=curve_steps, validate_every=validate_every,
+            networks[chosen], data[chosen], lightning_trainer({**QUIET, **(trainer or {}), "max_epochs": epochs}),
+            evaluations or {},
+            partial(
+                ReplicatedTask, optimizer=optimizer, schedule=schedule, seeds=seeds[chosen],
+                lr=None if lr is None else lr[chosen], label_smoothing=label_smoothing, curve_steps=curve_steps,
+                validate_every=validate_every,
+            ),
         )  # fmt: skip
     return results
 
 
 def _train_group(
-    networks: Sequence[nn.Module], data: Sequence[Any], epochs: int, options: Mapping[str, Any],
-    evaluations: Mapping[str, Callable[[Any], Iterable]], **values: Any,
+    networks: Sequence[nn.Module], data: Sequence[Own], trainer: Trainer,
+    evaluations: Mapping[str, Callable[[Own], Batches]], make_task: Callable[..., ReplicatedTask],
 ) -> list[ReplicaResult]:  # fmt: skip
     start = time.perf_counter()
-    trainer = Trainer(max_epochs=epochs, **options)
     if trainer.gradient_clip_val or trainer.world_size > 1:
         raise UsageError("replicas train together on one device and without gradient_clip_val, which would mix them")
     distinct, stream_R = streams(data)
@@ -209,11 +221,11 @@ def _train_group(
     shape = (len(networks), 2, data[0].in_channels, *data[0].image_size)
     dtype = next(network.parameters()).dtype
     network.check(networks, torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(0)))
-    task = ReplicatedTask(
-        network, validation=ReplicaLoader([one.val_dataloader() for one in distinct], stream_R),
+    task = make_task(
+        network=network, validation=ReplicaLoader([one.val_dataloader() for one in distinct], stream_R),
         evaluations={
             name: ReplicaLoader([loader(one) for one in distinct], stream_R) for name, loader in evaluations.items()
-        }, **values,
+        },
     )  # fmt: skip
     trainer.fit(task, ReplicaLoader([one.train_dataloader() for one in distinct], stream_R))
     for result in task.results:
@@ -221,6 +233,6 @@ def _train_group(
     return task.results
 
 
-def _that_fit(network: nn.Module, data: Any, options: Mapping[str, Any]) -> int:
+def _that_fit(network: nn.Module, data: ClassData, options: Mapping[str, object]) -> int:
     image, _ = next(iter(data.train_dataloader()))
-    return replicas_that_fit(network, image.shape, Trainer(**options).strategy.root_device)
+    return replicas_that_fit(network, image.shape, lightning_trainer(options).strategy.root_device)

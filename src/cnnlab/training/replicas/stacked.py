@@ -9,18 +9,19 @@ from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
 from cnnlab.nn.contract import LabNetwork, hooks_of
-from cnnlab.training.replicas.stacked_front_end import StackedFrontEnd, is_front_end
+from cnnlab.nn.front_end import FrontEnd
+from cnnlab.training.replicas.stacked_front_end import StackedFrontEnd
 from cnnlab.training.replicas.stacked_layers import STACKED, UNCHANGED, StackedBatchNorm, StackedDropout
 
 
 class StackedNetwork(LabNetwork):
-    """Each replica answers as its network alone, with its own weights, statistics, penalty and dropout.
+    """Each replica predicts as its network alone, with its own weights, statistics, penalty and dropout.
 
     The network's own forward runs once, on folded activations (B, R * C, H, W), with its layers replaced; parameters
     and buffers have its names below `body` and one more axis, the first. Front ends may be frozen in some replicas,
     trainable or released in others. The networks given are left as they are.
 
-    Raises ValueError, naming what differs, for networks of several architectures, and for layers that cannot be
+    Raises UsageError, naming what differs, for networks of several architectures, and for layers that cannot be
     stacked. A forward that mixes channels outside of its layers is found by `check`.
     """
 
@@ -79,7 +80,7 @@ class StackedNetwork(LabNetwork):
 
     @torch.no_grad()
     def check(self, networks: Sequence[nn.Module], image_RBCHW: Tensor) -> None:
-        """Raises ValueError unless each replica answers as its network does, in evaluation."""
+        """Raises UsageError unless each replica predicts as its network does, in evaluation."""
         modes = [network.training for network in (self, *networks)]
         for network in (self, *networks):
             network.eval()
@@ -96,7 +97,7 @@ class StackedNetwork(LabNetwork):
         same = torch.allclose(together_RBK, alone_RBK, rtol=1e-3, atol=1e-3 * scale, equal_nan=True)
         if not same or not torch.isclose(self.penalty(), sum(penalties, self.penalty() * 0), rtol=1e-3):
             raise UsageError(
-                f"{kind} cannot be stacked: its answers change, so that its forward or its "
+                f"{kind} cannot be stacked: its predictions change, so that its forward or its "
                 "penalty does more than its layers do, channel by channel; train its replicas one after another"
             )
 
@@ -107,8 +108,8 @@ def _stacked(modules: list[nn.Module], path: str) -> nn.Module:
     kinds = list(dict.fromkeys(type(module).__name__ for module in modules))
     if len(kinds) > 1:
         raise UsageError(f"networks differ: {path} is {' and '.join(kinds)}")
-    if is_front_end(first):
-        return StackedFrontEnd(modules)
+    if isinstance(first, FrontEnd):
+        return StackedFrontEnd([module for module in modules if isinstance(module, FrontEnd)])
     if type(first) in STACKED or type(first) in UNCHANGED:
         settings = list(dict.fromkeys(repr(module) for module in modules))
         if len(settings) > 1:
@@ -128,15 +129,16 @@ def _container(modules: list[nn.Module], path: str) -> nn.Module:
     made = copy.copy(modules[0])
     made._modules = {}
     for name in names[0]:
-        made._modules[name] = _stacked([module._modules[name] for module in modules], f"{path}.{name}")
+        made._modules[name] = _stacked([module.get_submodule(name) for module in modules], f"{path}.{name}")
     if isinstance(made, nn.Sequential):
         _join_rectifiers(made)
     return made
 
 
 def _join_rectifiers(made: nn.Sequential) -> None:
-    """A ReLU behind a batch norm is done by the norm, in the same pass."""
+    """A ReLU that follows a batch norm is done by the norm, in the same pass."""
     for name, following in pairwise(made._modules):
-        if isinstance(made._modules[name], StackedBatchNorm) and type(made._modules[following]) is nn.ReLU:
-            made._modules[name].rectifies = True
+        norm = made._modules[name]
+        if isinstance(norm, StackedBatchNorm) and type(made._modules[following]) is nn.ReLU:
+            norm.rectifies = True
             made._modules[following] = nn.Identity()

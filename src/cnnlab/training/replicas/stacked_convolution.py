@@ -8,12 +8,10 @@ R replica, B batch, C channel in, K channel out, h, w kernel, H, W image; N = R 
 D = C * h * w, P = H * W * B.
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 ALIGNED = 8  # values: rows of matrices that start elsewhere miss the fast units
 WORD = 8  # bytes copied at once; half-precision values one by one are bound by the arithmetic of their addresses
@@ -41,18 +39,26 @@ def batch_first(value_NHWB: Tensor) -> Tensor:
     return value_NHWB.permute(3, 0, 1, 2)
 
 
+class _Context(FunctionCtx):
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+    geometry: tuple[int, tuple[int, int]]  # stride, padding
+
+
 class _Convolution(torch.autograd.Function):
     """The windows are copied anew for the backward pass: kept, they would take nine times the memory."""
 
     @staticmethod
-    def forward(ctx: Any, image_BNHW: Tensor, weight_RKChw: Tensor, stride: int, padding: tuple[int, int]) -> Tensor:
+    def forward(
+        ctx: _Context, image_BNHW: Tensor, weight_RKChw: Tensor, stride: int, padding: tuple[int, int]
+    ) -> Tensor:
         ctx.save_for_backward(image_BNHW, weight_RKChw)
         ctx.geometry = stride, padding
         return _product(weight_RKChw, *_windows(image_BNHW, weight_RKChw, stride, padding))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient_BNHW: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, gradient_BNHW: Tensor) -> tuple[Tensor | None, ...]:
         image_BNHW, weight_RKChw = ctx.saved_tensors
         stride, padding = ctx.geometry
         for_image, for_weight = None, None
@@ -62,21 +68,21 @@ class _Convolution(torch.autograd.Function):
             for_RKD = torch.bmm(gradient_RKP, window_RDP.mT)[..., : weight_RKChw[0, 0].numel()]
             for_weight = for_RKD.unflatten(2, weight_RKChw.shape[2:])
         if ctx.needs_input_grad[0]:
-            # The same with the kernel turned by 180 degrees and channels in and out exchanged.
-            turned_RCKhw = weight_RKChw.flip(3, 4).transpose(1, 2)
-            rest = tuple(side - 1 - pad for side, pad in zip(weight_RKChw.shape[3:], padding, strict=True))
-            for_image = _product(turned_RCKhw, *_windows(gradient_BNHW, turned_RCKhw, 1, rest))
+            # The same with the kernel rotated by 180 degrees and channels in and out exchanged.
+            rotated_RCKhw = weight_RKChw.flip(3, 4).transpose(1, 2)
+            rest = weight_RKChw.shape[3] - 1 - padding[0], weight_RKChw.shape[4] - 1 - padding[1]
+            for_image = _product(rotated_RCKhw, *_windows(gradient_BNHW, rotated_RCKhw, 1, rest))
         return for_image, for_weight, None, None
 
 
 def _windows(
     image_BNHW: Tensor, weight_RKChw: Tensor, stride: int, padding: tuple[int, int]
 ) -> tuple[Tensor, tuple[int, ...]]:
-    """(R, D, P), D filled up with zeros to a multiple of ALIGNED, and (H', W', B) of the answer."""
+    """(R, D, P), D filled up with zeros to a multiple of ALIGNED, and (H', W', B) of the response."""
     replicas, _, channels, h, w = weight_RKChw.shape
     image_NHWB = batch_last(image_BNHW)
-    answers, dtype = image_NHWB.shape[-1], image_NHWB.dtype
-    whole_words = answers * dtype.itemsize % WORD == 0
+    batch, dtype = image_NHWB.shape[-1], image_NHWB.dtype
+    whole_words = batch * dtype.itemsize % WORD == 0
     word_NHWB = image_NHWB.view(torch.int64) if whole_words else image_NHWB
     word_NHWB = F.pad(word_NHWB, (0, 0, padding[1], padding[1], padding[0], padding[0]))
     window_NHWBhw = word_NHWB.unfold(1, h, stride).unfold(2, w, stride)
@@ -87,12 +93,12 @@ def _windows(
     copied_RDHWB[:, :size].unflatten(1, (channels, h, w)).copy_(window_RChwHWB)
     copied_RDHWB[:, size:] = 0
     height, width = copied_RDHWB.shape[2:4]
-    return copied_RDHWB.view(dtype).flatten(2), (height, width, answers)
+    return copied_RDHWB.view(dtype).flatten(2), (height, width, batch)
 
 
 def _product(weight_RKChw: Tensor, window_RDP: Tensor, shape: tuple[int, ...]) -> Tensor:
     """(B, R * K, H', W')"""
     weight_RKD = weight_RKChw.flatten(2)
     weight_RKD = F.pad(weight_RKD, (0, window_RDP.shape[1] - weight_RKD.shape[2]))
-    answer_RKP = torch.bmm(weight_RKD, window_RDP)
-    return batch_first(answer_RKP.view(-1, *shape))
+    response_RKP = torch.bmm(weight_RKD, window_RDP)
+    return batch_first(response_RKP.view(-1, *shape))

@@ -4,12 +4,14 @@ R replica, B batch, C input channel, O response, K basis kernel, F feature, H, W
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab._choices import UsageError
+from cnnlab.nn.front_end import FrontEnd
 from cnnlab.training.replicas.stacked_convolution import batch_first, batch_last, convolve
 from cnnlab.training.replicas.stacked_layers import StackedLayer, stacked_tensor
 from cnnlab.training.replicas.stacked_parts import can_part, parts
@@ -19,18 +21,18 @@ MIXED = ("frozen", "trainable", "released")
 ALIKE = ("in_channels", "kernel_size", "stride", "border", "rectify", "vectors")
 
 
-def is_front_end(module: nn.Module) -> bool:
-    """Whether a module has what is needed here of a front end. This room does not know where it comes from."""
-    return all(hasattr(module, name) for name in ("mode", "with_border", "rectified", "kernel", *ALIKE))
-
-
-class StackedFrontEnd(StackedLayer):
+class StackedFrontEnd(StackedLayer[FrontEnd]):
     """Takes folded images (B, R * C, H, W), gives folded features (B, R * F, H', W').
 
-    Raises ValueError, naming what differs, for front ends that are more than their kernels and modes apart.
+    Raises UsageError, naming what differs, for front ends that are more than their kernels and modes apart.
     """
 
-    def __init__(self, ends: Sequence[nn.Module]) -> None:
+    weight: Tensor
+    coefficients: Tensor  # of the mode with a fixed basis, in place of the weight
+    basis: Tensor
+    start: Tensor  # of mode anchored
+
+    def __init__(self, ends: Sequence[FrontEnd]) -> None:
         nn.Module.__init__(self)
         self.replicas = len(ends)
         self._one = [ends[0]]
@@ -47,11 +49,15 @@ class StackedFrontEnd(StackedLayer):
         shapes = list(dict.fromkeys(tuple(end.kernel().shape) for end in ends))
         if len(shapes) > 1:
             raise UsageError(f"front ends differ in the shape of their kernels: {' and '.join(map(str, shapes))}")
-        for name in ("weight", "coefficients", "basis", "start"):
-            if hasattr(ends[0], name):
-                stack = stacked_tensor([getattr(end, name) for end in ends])
-                trained = name in ("weight", "coefficients")
-                self.register_parameter(name, nn.Parameter(stack)) if trained else self.register_buffer(name, stack)
+        # A frozen weight is a buffer, a trainable one a parameter.
+        states = [dict(chain(end.named_parameters(), end.named_buffers())) for end in ends]
+        for name in states[0]:
+            stack = stacked_tensor([state[name] for state in states])
+            if name in ("weight", "coefficients"):
+                self.trained = name
+                self.register_parameter(name, nn.Parameter(stack))
+            else:
+                self.register_buffer(name, stack)
         self.release_epochs = [end.release_epoch for end in ends]
         self.anchors = [end.anchor for end in ends]
         self.at_epoch(0)
@@ -59,18 +65,17 @@ class StackedFrontEnd(StackedLayer):
     @property
     def moves(self) -> tuple[str, list[bool]]:
         """The name of the parameter, and for each replica whether it trains in this epoch."""
-        name = "coefficients" if hasattr(self, "coefficients") else "weight"
         held = zip(self.modes, self.release_epochs, strict=True)
-        return name, [m != "frozen" and (m != "released" or self._epoch >= release) for m, release in held]
+        return self.trained, [m != "frozen" and (m != "released" or self._epoch >= release) for m, release in held]
 
     def at_epoch(self, epoch: int) -> None:
         self._epoch = epoch
         name, moves = self.moves
-        getattr(self, name).requires_grad_(any(moves))
+        self.get_parameter(name).requires_grad_(any(moves))
 
     def kernel(self) -> Tensor:
         """(R, O, C, h, w), with its gradient."""
-        if hasattr(self, "coefficients"):
+        if self.trained == "coefficients":
             return torch.einsum("rock,rkhw->rochw", self.coefficients, self.basis)
         return self.weight
 
@@ -80,13 +85,13 @@ class StackedFrontEnd(StackedLayer):
 
     def penalty(self) -> Tensor:
         """() the sum of the replicas' penalties, so that each has its own gradient."""
-        if not hasattr(self, "start"):
+        if "start" not in self._buffers:
             return self.kernel().new_zeros(())
         distance_R = (self.weight - self.start).square().flatten(1).sum(1)
         return (distance_R.new_tensor(self.anchors) * distance_R).sum()
 
     def forward(self, image_BNHW: Tensor, named: bool = False) -> Tensor | dict[str, Tensor]:
-        # The front end's own rectification takes responses on axis 1, whatever comes after it.
+        # The front end's own rectification takes responses on axis 1, whatever follows it.
         if image_BNHW.is_cuda:
             feature_RFHWB = self.one.rectified(self._respond_batch_last(image_BNHW))
             feature_BNHW = batch_first(feature_RFHWB.flatten(0, 1))
@@ -108,8 +113,8 @@ class StackedFrontEnd(StackedLayer):
     def _responses(self, image_RBCHW: Tensor, kernel_ROChw: Tensor) -> list[Tensor]:
         """(B, O, H', W') of each replica, to the last bit those of separate runs.
 
-        It matters: beside a mirrored border and on flat ground derivative filters answer 0, and which side of 0 the
-        rounding falls decides through the rectification where the gradient goes.
+        It matters: beside a mirrored border and on flat ground the response of derivative filters is 0, and on which
+        side of 0 the rounding falls decides through the rectification where the gradient goes.
         """
         pairs = zip(image_RBCHW.unbind(), kernel_ROChw.unbind(), strict=True)
         return [F.conv2d(image, kernel, stride=self.one.stride) for image, kernel in pairs]

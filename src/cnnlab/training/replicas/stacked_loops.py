@@ -25,21 +25,21 @@ def measure(value_MN: Array, mean_N: Array, variance_N: Array) -> None:
 
 
 @compiled
-def scale(value_MN: Array, gain_N: Array, offset_N: Array, answer_MN: Array) -> None:
+def scale(value_MN: Array, gain_N: Array, offset_N: Array, scaled_MN: Array) -> None:
     count, channels = value_MN.shape
     for m in range(count):
         for n in range(channels):
-            answer_MN[m, n] = value_MN[m, n] * gain_N[n] + offset_N[n]
+            scaled_MN[m, n] = value_MN[m, n] * gain_N[n] + offset_N[n]
 
 
 @compiled
-def scale_rectified(value_MN: Array, gain_N: Array, offset_N: Array, answer_MN: Array) -> None:
+def scale_rectified(value_MN: Array, gain_N: Array, offset_N: Array, scaled_MN: Array) -> None:
     """The positive part of `scale`. What is no number stays so, and is seen."""
     count, channels = value_MN.shape
     for m in range(count):
         for n in range(channels):
             scaled = value_MN[m, n] * gain_N[n] + offset_N[n]
-            answer_MN[m, n] = 0 if scaled < 0 else scaled
+            scaled_MN[m, n] = 0 if scaled < 0 else scaled
 
 
 @compiled
@@ -68,18 +68,18 @@ def measure_gradient_rectified(
 
 @compiled
 def combine(
-    gradient_MN: Array, value_MN: Array, gain_N: Array, slope_N: Array, constant_N: Array, answer_MN: Array
+    gradient_MN: Array, value_MN: Array, gain_N: Array, slope_N: Array, constant_N: Array, own_MN: Array
 ) -> None:
     count, channels = gradient_MN.shape
     for m in range(count):
         for n in range(channels):
-            answer_MN[m, n] = gradient_MN[m, n] * gain_N[n] + (value_MN[m, n] * slope_N[n] + constant_N[n])
+            own_MN[m, n] = gradient_MN[m, n] * gain_N[n] + (value_MN[m, n] * slope_N[n] + constant_N[n])
 
 
 @compiled
 def combine_rectified(
     gradient_MN: Array, value_MN: Array, gain_N: Array, offset_N: Array, slope_N: Array, constant_N: Array,
-    answer_MN: Array,
+    own_MN: Array,
 ) -> None:  # fmt: skip
     """The same with the gradient where `scale` is positive, 0 elsewhere."""
     count, channels = gradient_MN.shape
@@ -88,7 +88,7 @@ def combine_rectified(
             scaled = value_MN[m, n] * gain_N[n]
             passes = scaled + offset_N[n] > 0
             gradient = gradient_MN[m, n] if passes else 0
-            answer_MN[m, n] = gradient * gain_N[n] + (value_MN[m, n] * slope_N[n] + constant_N[n])
+            own_MN[m, n] = gradient * gain_N[n] + (value_MN[m, n] * slope_N[n] + constant_N[n])
 
 
 @compiled
@@ -106,7 +106,7 @@ def part_signs(response_RBOP: Array, part_BPR2O: Array) -> None:
 
 
 @compiled
-def join_signs(gradient_BPR2O: Array, response_RBOP: Array, answer_RBOP: Array) -> None:
+def join_signs(gradient_BPR2O: Array, response_RBOP: Array, own_RBOP: Array) -> None:
     """From the gradient of the parts to that of the responses."""
     replicas, batch, responses, places = response_RBOP.shape
     for b in range(batch):
@@ -115,4 +115,4 @@ def join_signs(gradient_BPR2O: Array, response_RBOP: Array, answer_RBOP: Array) 
                 for o in range(responses):
                     # both are read first: a branch on random signs would be guessed wrong half of the time
                     up, down = gradient_BPR2O[b, p, r, 0, o], gradient_BPR2O[b, p, r, 1, o]
-                    answer_RBOP[r, b, o, p] = up if response_RBOP[r, b, o, p] > 0 else -down
+                    own_RBOP[r, b, o, p] = up if response_RBOP[r, b, o, p] > 0 else -down

@@ -3,12 +3,10 @@
 R replica, B batch, C channel, O response, H, W image, h, w kernel, P place, F feature (twice O).
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from cnnlab._compiled import COMPILED
 from cnnlab.training.replicas import stacked_loops as loops
@@ -31,9 +29,14 @@ def parts(image_RBCHW: Tensor, kernel_ROChw: Tensor, stride: int) -> Tensor:
     return _Parts.apply(image_RBCHW, kernel_ROChw, stride)
 
 
+class _Context(FunctionCtx):
+    saved_tensors: tuple[Tensor, ...]
+    stride: int
+
+
 class _Parts(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image_RBCHW: Tensor, kernel_ROChw: Tensor, stride: int) -> Tensor:
+    def forward(ctx: _Context, image_RBCHW: Tensor, kernel_ROChw: Tensor, stride: int) -> Tensor:
         kernel_ROChw = kernel_ROChw.detach()
         first_BOHW = F.conv2d(image_RBCHW[0], kernel_ROChw[0], stride=stride)
         response_RBOHW = first_BOHW.new_empty(len(kernel_ROChw), *first_BOHW.shape)
@@ -49,18 +52,18 @@ class _Parts(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient_BNHW: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, gradient_BNHW: Tensor) -> tuple[Tensor | None, ...]:
         image_RBCHW, kernel_ROChw, response_RBOHW = ctx.saved_tensors
         replicas, batch, responses = response_RBOHW.shape[:3]
         gradient_BHWN = gradient_BNHW.permute(0, 2, 3, 1).contiguous()
         gradient_BPR2O = gradient_BHWN.view(batch, -1, replicas, 2, responses)
         own_RBOHW = torch.empty_like(response_RBOHW)
         loops.join_signs(gradient_BPR2O.numpy(), response_RBOHW.flatten(3).numpy(), own_RBOHW.flatten(3).numpy())
-        found = [
+        for_kernels = [
             torch.ops.aten.convolution_backward(
                 own_BOHW, image_BCHW, kernel_OChw, None, [ctx.stride] * 2, [0, 0], [1, 1], False, [0, 0], 1,
                 [False, True, False],
             )[1]
             for own_BOHW, image_BCHW, kernel_OChw in zip(own_RBOHW, image_RBCHW, kernel_ROChw, strict=True)
         ]  # fmt: skip
-        return None, torch.stack(found), None
+        return None, torch.stack(for_kernels), None

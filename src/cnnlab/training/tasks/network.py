@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -71,7 +71,7 @@ class NetworkTask(LightningModule):
     def forward(self, image_BCHW: Tensor) -> Tensor:
         return self.network(image_BCHW)
 
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         parameters = list(self.network.parameters())
         decayed = [p for p in parameters if p.ndim > 1]
         groups: list[ParameterGroup] = [
