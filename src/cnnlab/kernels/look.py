@@ -20,7 +20,7 @@ from cnnlab.kernels.tuning import match_pages, orientation_frequency
 from cnnlab.receptive.attribution import check_methods
 from cnnlab.runs.record import RunRecord, recorded
 
-MOST_DRAWN = 480  # kernels; of a larger layer some from each kind
+MOST_DRAWN = 240  # kernels; of a larger layer some of each kind
 
 
 def look_at_kernels(

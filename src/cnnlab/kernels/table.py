@@ -8,7 +8,7 @@ from rich.progress import track
 from cnnlab._choices import UsageError
 from cnnlab._tables import print_runs
 from cnnlab.filters.analysis.drift import drift
-from cnnlab.filters.analysis.identify import GaborFit, Match, fit_gabor, identify
+from cnnlab.filters.analysis.identify import GaborFit, Match, identify_and_fit
 from cnnlab.filters.analysis.layer import LayerProperties, Pair, layer_properties
 from cnnlab.filters.analysis.properties import KernelProperties, properties
 from cnnlab.kernels.sources import Layer
@@ -22,7 +22,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Table:
-    """What `properties`, `identify` and `fit_gabor` say of each kernel, what `layer_properties` say, and the rows."""
+    """What `properties` and `identify_and_fit` say of each kernel, what `layer_properties` say, and the rows."""
 
     properties: list[KernelProperties]
     matches: list[Match]
@@ -40,8 +40,9 @@ def table_of(layer: Layer) -> Table:
     at_once = max(16, min(512, AT_ONCE // kernels_KChw[0, 0].numel()))
     for part_KChw in track(kernels_KChw.split(at_once), description="kernels", transient=True):
         own += properties(part_KChw)
-        matches += identify(part_KChw)
-        fits += fit_gabor(part_KChw)
+        some_matches, some_fits = identify_and_fit(part_KChw)
+        matches += some_matches
+        fits += some_fits
     return Table(own, matches, layer_properties(kernels_KChw), _rows(layer, own, matches, fits))
 
 

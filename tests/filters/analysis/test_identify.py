@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cnnlab.filters import bank
 from cnnlab.filters.analysis.dictionary import dictionary, placed
-from cnnlab.filters.analysis.identify import Match, fit_gabor, identify, null
+from cnnlab.filters.analysis.identify import Match, fit_gabor, identify, identify_and_fit, null
 from cnnlab.filters.gabor import wave_packet
 
 MANY = 8  # kernels planted at once
@@ -210,6 +210,14 @@ def test_a_gabor_fit_returns_the_gabor(degrees, phase, amplitude, y) -> None:
     assert apart(fit.orientation, degrees, 180) < 0.5
     assert (fit.sigma, fit.aspect) == (pytest.approx(sigma, rel=0.02), pytest.approx(aspect, rel=0.02))
     assert fit.amplitude == pytest.approx(amplitude, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [(3, 3), (5, 7)])
+def test_matches_and_gabor_fits_are_the_same_made_together(size: tuple[int, int]) -> None:
+    kernels = random_kernels(12, 2, *size)
+    kernels[3] = 0
+    assert identify_and_fit(kernels) == (identify(kernels), fit_gabor(kernels))
+    assert identify_and_fit(kernels[3:4]) == (identify(kernels[3:4]), [None])
 
 
 def test_no_entry_of_a_dictionary_holds_another_and_all_have_unit_rows() -> None:

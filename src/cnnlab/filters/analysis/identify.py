@@ -8,6 +8,7 @@ one. So each match comes with what random kernels of that size reach by the same
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple, TypedDict
@@ -18,11 +19,12 @@ from torch import Tensor
 from cnnlab._parallel import torch_threads
 from cnnlab.filters.analysis.dictionary import dictionary
 from cnnlab.filters.analysis.properties import principal_maps
-from cnnlab.filters.analysis.shapes import FREE_GABOR, GABOR, GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, LOG, SADDLE, Shape, fit
+from cnnlab.filters.analysis.shapes import FREE_GABOR, SHAPES, Fit, Shape, fit, fits, units
 
 SMALLEST = 5  # pixels: from this side on there are shapes with a scale of their own
 RANDOM_KERNELS = 300  # of the null
 SMALL_RANDOM_KERNELS = 4000  # of the null of small kernels, where they cost nothing
+STARTS, GABOR_STARTS = 2, 4  # of the search for a shape: in `identify`, in `fit_gabor`
 _FAMILIES = {
     "gaussian": "smoothing",
     "gaussian_d1": "gaussian derivative",
@@ -31,7 +33,6 @@ _FAMILIES = {
     "log": "laplacian",
     "gabor": "gabor",
 }
-_SHAPES = (GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, SADDLE, LOG, GABOR, FREE_GABOR)
 _EXACT = 1e-9  # a fraction of energy left below this is rounding (of float32 weights)
 
 
@@ -134,13 +135,27 @@ def identify(kernels_KChw: Tensor) -> list[Match]:
     ('sobel', 0.0, True)
     """
     maps_Khw, _ = principal_maps(kernels_KChw)
-    alive = maps_Khw.flatten(1).any(1)
-    height, width = maps_Khw.shape[-2:]
+    alive_K, unit_Lhw, _ = units(maps_Khw)
+    return _matches(alive_K, _search(unit_Lhw), *maps_Khw.shape[-2:])
+
+
+@torch_threads(1)
+def identify_and_fit(kernels_KChw: Tensor) -> tuple[list[Match], list[GaborFit | None]]:
+    """`identify` and `fit_gabor` for the price of little more than one of them."""
+    maps_Khw, _ = principal_maps(kernels_KChw)
+    alive_K, unit_Lhw, scale_L = units(maps_Khw)
+    if not len(unit_Lhw):
+        return _matches(alive_K, [], *maps_Khw.shape[-2:]), [None] * len(alive_K)
+    few, many = fits(FREE_GABOR, unit_Lhw, (STARTS, GABOR_STARTS))
+    return _matches(alive_K, _search(unit_Lhw, few), *maps_Khw.shape[-2:]), _gabor_fits(alive_K, many, scale_L)
+
+
+def _matches(alive_K: Tensor, found: Sequence[_Best], height: int, width: int) -> list[Match]:
     null_R = _null_cosines(height, width)
     mean, high = null(height, width)
-    best = iter(_search(maps_Khw[alive]) if alive.any() else [])
+    best = iter(found)
     matches = []
-    for family, name, cosine, parameters in (next(best) if lives else _ZERO for lives in alive.tolist()):
+    for family, name, cosine, parameters in (next(best) if lives else _ZERO for lives in alive_K.tolist()):
         chance = (1 + int((null_R >= cosine).sum())) / (1 + len(null_R))
         significant = cosine > high + 1e-9
         matches.append(Match(family, name, cosine, cosine**2, mean, high, chance, significant, **parameters))
@@ -166,15 +181,17 @@ def fit_gabor(kernels_KChw: Tensor) -> list[GaborFit | None]:
     `identify` before calling a small kernel a Gabor function. Phase and centre trade against each other where the
     envelope is wide.
     """
-    maps_Khw, _ = principal_maps(kernels_KChw)
-    alive = maps_Khw.flatten(1).any(1)
-    if not alive.any():
-        return [None] * len(maps_Khw)
-    scale_K = maps_Khw.abs().amax((1, 2))
-    fits = fit(FREE_GABOR, maps_Khw[alive] / scale_K[alive, None, None])
-    rows = zip(fits.parameters.tolist(), fits.coefficients.tolist(), fits.r2.tolist(), strict=True)
-    results = iter(rows)
-    return [_gabor_fit(*next(results), scale) if scale > 0 else None for scale in scale_K.tolist()]
+    alive_K, unit_Lhw, scale_L = units(principal_maps(kernels_KChw)[0])
+    if not len(unit_Lhw):
+        return [None] * len(alive_K)
+    return _gabor_fits(alive_K, fit(FREE_GABOR, unit_Lhw, GABOR_STARTS), scale_L)
+
+
+def _gabor_fits(alive_K: Tensor, fitted: Fit, scale_L: Tensor) -> list[GaborFit | None]:
+    rows = zip(
+        fitted.parameters.tolist(), fitted.coefficients.tolist(), fitted.r2.tolist(), scale_L.tolist(), strict=True
+    )
+    return [_gabor_fit(*next(rows)) if lives else None for lives in alive_K.tolist()]
 
 
 def _gabor_fit(parameters: list[float], coefficients: list[float], r2: float, scale: float) -> GaborFit:
@@ -199,19 +216,17 @@ def _null_cosines(height: int, width: int) -> Tensor:
     generator = torch.Generator().manual_seed(1000 * height + width)
     count = RANDOM_KERNELS if min(height, width) >= SMALLEST else SMALL_RANDOM_KERNELS
     random_Rhw = torch.randn(count, height, width, generator=generator, dtype=torch.float64)
-    return torch.tensor([best.cosine for best in _search(random_Rhw)], dtype=torch.float64).sort().values
+    return torch.tensor([best.cosine for best in _search(units(random_Rhw)[1])], dtype=torch.float64).sort().values
 
 
-def _search(kernels_Khw: Tensor) -> list[_Best]:
-    """The match of each kernel; no kernel is zero."""
-    kernels_Khw = kernels_Khw / kernels_Khw.abs().amax((1, 2), keepdim=True)
-    kernels_Khw = kernels_Khw / torch.linalg.vector_norm(kernels_Khw, dim=(1, 2), keepdim=True)
-    height, width = kernels_Khw.shape[-2:]
+def _search(unit_Khw: Tensor, free_gabor: Fit | None = None) -> list[_Best]:
+    """The match of each kernel, all of them of norm 1; `free_gabor`: the fit of FREE_GABOR, if it is there."""
+    height, width = unit_Khw.shape[-2:]
     entries = dictionary(height, width)
-    parts = [kernels_Khw.flatten(1) @ entry.span_LN.T for entry in entries]
-    shapes = _SHAPES if min(height, width) >= SMALLEST else ()
-    fits = [fit(shape, kernels_Khw, starts=2) for shape in shapes]
-    r2_KF = torch.stack([part_KL.square().sum(1) for part_KL in parts] + [each.r2 for each in fits], dim=1)
+    parts = [unit_Khw.flatten(1) @ entry.span_LN.T for entry in entries]
+    shapes = SHAPES if min(height, width) >= SMALLEST and len(unit_Khw) else ()
+    fitted = [free_gabor if shape is FREE_GABOR and free_gabor else fit(shape, unit_Khw, STARTS) for shape in shapes]
+    r2_KF = torch.stack([part_KL.square().sum(1) for part_KL in parts] + [each.r2 for each in fitted], dim=1)
     freedom_F = torch.tensor([len(entry.span_LN) for entry in entries] + [shape.freedom for shape in shapes])
     best = []
     for kernel, index in enumerate(_scores(r2_KF, freedom_F, height * width).argmin(1).tolist()):
@@ -220,8 +235,8 @@ def _search(kernels_Khw: Tensor) -> list[_Best]:
             entry = entries[index]
             best.append(_Best(entry.family, entry.name, cosine, _direction(parts[index][kernel].tolist())))
         else:
-            shape, fitted = shapes[index - len(entries)], fits[index - len(entries)]
-            named = _named(shape, fitted.parameters[kernel].tolist(), fitted.coefficients[kernel].tolist())
+            shape, each = shapes[index - len(entries)], fitted[index - len(entries)]
+            named = _named(shape, each.parameters[kernel].tolist(), each.coefficients[kernel].tolist())
             best.append(_Best(_FAMILIES[shape.name], shape.name, cosine, named))
     return best
 

@@ -1,7 +1,7 @@
 """Analytic shapes with free parameters, and their least-squares fit to kernels.
 
 K kernels, M candidates, P free parameters, L parts that enter linearly, S starts, J = KS, h by w kernel sides,
-N = hw pixels.
+N = hw pixels, L of `units` kernels that aren't zero.
 
 A shape is a sum of L parts times free coefficients; the parts depend on the parameters: the even and odd part of a
 Gabor function on its wavelength, say. So amplitude, sign, phase and the direction of a gradient come from linear
@@ -9,7 +9,7 @@ algebra, and only the rest is searched (variable projection: Golub & Pereyra 197
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -121,6 +121,16 @@ SADDLE = Shape("gaussian_saddle", ("sigma",), _saddle, 2)
 LOG = Shape("log", ("sigma",), _log, 1)
 GABOR = Shape("gabor", ("angle", "wavelength", "sigma", "aspect"), _gabor, 2)
 FREE_GABOR = Shape("gabor", (*GABOR.parameters, "y", "x"), _gabor, 2)
+SHAPES = (GAUSSIAN, GAUSSIAN_1, GAUSSIAN_2, SADDLE, LOG, GABOR, FREE_GABOR)
+
+
+def units(maps_Khw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which maps aren't zero, (K,); these L with norm 1, (L, h, w); and what they are times, (L,)."""
+    alive_K = maps_Khw.flatten(1).any(1)
+    largest_L11 = maps_Khw[alive_K].abs().amax((1, 2), keepdim=True)
+    unit_Lhw = maps_Khw[alive_K] / largest_L11
+    norm_L11 = torch.linalg.vector_norm(unit_Lhw, dim=(1, 2), keepdim=True)
+    return alive_K, unit_Lhw / norm_L11, (largest_L11 * norm_L11)[:, 0, 0]
 
 
 def fit(shape: Shape, kernels_Khw: Tensor, starts: int = 4) -> Fit:
@@ -129,17 +139,27 @@ def fit(shape: Shape, kernels_Khw: Tensor, starts: int = 4) -> Fit:
     Kernels float64, not zero; their scale doesn't matter to the parameters. Bounds: wavelength 2 to 2n, sigma 0.4 to n,
     aspect 1/4 to 4, centre within n / 3 of the middle, n the longer side.
     """
+    return fits(shape, kernels_Khw, (starts,))[0]
+
+
+def fits(shape: Shape, kernels_Khw: Tensor, starts: Sequence[int]) -> list[Fit]:
+    """`fit` for several numbers of starts, which costs as much as the largest alone."""
     height, width = kernels_Khw.shape[-2:]
     ranges = [_range(name, max(height, width)) for name in shape.parameters]
     low_P, high_P = (torch.tensor([limits[end] for limits in ranges], dtype=torch.float64) for end in (1, 2))
     grid_MP = torch.cartesian_prod(*(values for values, _, _ in ranges)).view(-1, len(ranges))
-    start_KSP = grid_MP[_best_of_grid(shape, grid_MP, kernels_Khw, min(starts, len(grid_MP)))]
+    start_KSP = grid_MP[_best_of_grid(shape, grid_MP, kernels_Khw, min(max(starts), len(grid_MP)))]
     repeated_Jhw = kernels_Khw.repeat_interleave(start_KSP.shape[1], 0)
     parameters_JP = _refined(shape, start_KSP.flatten(0, 1), repeated_Jhw, low_P, high_P)
     rest_KS = _residual(shape, parameters_JP, repeated_Jhw).square().sum(1).unflatten(0, start_KSP.shape[:2])
+    parameters_KSP = parameters_JP.unflatten(0, start_KSP.shape[:2])
+    return [_best_start(shape, kernels_Khw, parameters_KSP[:, :count], rest_KS[:, :count]) for count in starts]
+
+
+def _best_start(shape: Shape, kernels_Khw: Tensor, parameters_KSP: Tensor, rest_KS: Tensor) -> Fit:
     rest_K, chosen_K = rest_KS.min(1)
-    parameters_KP = parameters_JP.unflatten(0, start_KSP.shape[:2])[torch.arange(len(kernels_Khw)), chosen_K]
-    parts_KLN = shape.parts(parameters_KP, height, width)
+    parameters_KP = parameters_KSP[torch.arange(len(kernels_Khw)), chosen_K]
+    parts_KLN = shape.parts(parameters_KP, *kernels_Khw.shape[-2:])
     solved = torch.linalg.lstsq(parts_KLN.mT, kernels_Khw.flatten(1).unsqueeze(2), driver="gelsd").solution
     return Fit(parameters_KP, solved[..., 0], 1 - rest_K / kernels_Khw.square().sum((1, 2)))
 

