@@ -22,8 +22,9 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -32,48 +33,58 @@ import lightning.pytorch as pl
 import rivals
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 from rich import box
 from rich.progress import track
 from rich.table import Table
 from tables import console, print_machine
 from torch import Tensor, nn
 
-from cnnlab.cli.assemble import build, build_data, build_network, build_task
-from cnnlab.cli.folders import Folders, config_folder, register_resolvers
+from cnnlab import ImageData, SmallCNN
 from cnnlab.training.fit import fit, quiet_advice
+from cnnlab.training.recipe import SGD
 from cnnlab.training.replicas.replicated import QUIET, losses_and_hits, train_together
 from cnnlab.training.replicas.stacked import StackedNetwork
+from cnnlab.training.schedules import OneCycle
+from cnnlab.training.tasks.classification import ClassificationTask
 
-ARMS = ("edge_init", "edge_fixed")
-NARROW = "model.widths=[16,32]"
+MODES = ("trainable", "frozen")
+WIDTHS, NARROW = (32, 64, 128), (16, 32)
 CLOCKS = {"wall": time.perf_counter, "process": time.process_time}
 clock = time.perf_counter
 
 
-def configuration(root: Path, seed: int, arm: str, *overrides: str) -> DictConfig:
-    register_resolvers(Folders())
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("train", [f"data.root={root}", "trainer=cpu", f"seed={seed}", f"model={arm}", *overrides])
+@dataclass(frozen=True)
+class Work:
+    """What is trained: seeds x a trainable and a frozen first layer of SmallCNN on a data set."""
+
+    root: Path
+    seeds: Sequence[int]
+    device: str
+    epochs: int
+    data: Mapping[str, object]  # arguments of ImageData
+    network: Mapping[str, object]  # of SmallCNN
+    precision: str = "32-true"
 
 
 class Runs:
     """The same runs in three ways; networks and data are made before the clock starts."""
 
-    def __init__(self, root: Path, seeds: Sequence[int], device: str, *overrides: str) -> None:
-        plans = [(seed, arm) for seed in seeds for arm in ARMS]
-        self.given = root, seeds, device, overrides
-        self.device = device
-        self.configs = [configuration(root, seed, arm, *overrides) for seed, arm in plans]
-        data = {config.seed: config.data for config in self.configs}
-        modules = {seed: build_data(values) for seed, values in data.items()}
+    def __init__(self, work: Work) -> None:
+        self.work, self.device, self.epochs = work, work.device, work.epochs
+        self.precision = work.precision
+        self.seeds = [seed for seed in work.seeds for _ in MODES]
+        modules = {seed: ImageData(root=str(work.root), seed=seed, **work.data) for seed in work.seeds}
         for module in modules.values():
-            module.setup("test")
-        self.data = [modules[seed].to_device(device) for seed, _ in plans]
-        pairs = [build_network(c.model, d, c.seed) for c, d in zip(self.configs, self.data, strict=True)]
-        self.networks, self.about = [network for network, _ in pairs], [about for _, about in pairs]
-        self.epochs = self.configs[0].trainer.max_epochs
+            module.setup()
+        self.data = [modules[seed].to_device(work.device) for seed in self.seeds]
+        self.networks = [self._network(seed, mode, modules[seed]) for seed in work.seeds for mode in MODES]
+
+    def _network(self, seed: int, mode: str, data: ImageData) -> SmallCNN:
+        torch.manual_seed(seed)
+        return SmallCNN(
+            mode=mode, in_channels=data.in_channels, num_classes=data.num_classes, image_size=data.image_size,
+            **self.work.network,
+        )  # fmt: skip
 
     def bare(self) -> None:
         for network, data in zip(copy.deepcopy(self.networks), self.data, strict=True):
@@ -83,32 +94,29 @@ class Runs:
                 sum(int((network(image).argmax(1) == label).sum()) for image, label in data.test_dataloader())
 
     def cnnlab(self) -> None:
-        runs = zip(self.configs, copy.deepcopy(self.networks), self.about, self.data, strict=True)
-        for config, network, about, data in runs:
-            trainer = pl.Trainer(max_epochs=self.epochs, **{**QUIET, "accelerator": "auto"})
-            task = build_task(config, network, about)
+        for seed, network, data in zip(self.seeds, copy.deepcopy(self.networks), self.data, strict=True):
+            trainer = pl.Trainer(
+                max_epochs=self.epochs, **{**QUIET, "accelerator": "auto", "precision": self.precision}
+            )
+            task = ClassificationTask(network, list(data.class_names), SGD, OneCycle(), seed, {})
             fit(task, data, trainer, channels_last=True)
             trainer.test(task, datamodule=data, verbose=False)
 
     def together(self) -> None:
-        config = self.configs[0]
         train_together(
-            self.networks, self.data, epochs=self.epochs, seeds=[c.seed for c in self.configs],
-            optimizer=build("optimizer", config.optimizer), schedule=build("schedule", config.schedule),
-            evaluations={"test": lambda data: data.test_dataloader()},
-            trainer={"precision": "bf16-mixed"} if self.device == "cuda" else None,
+            self.networks, self.data, epochs=self.epochs, seeds=self.seeds, optimizer=SGD, schedule=OneCycle(),
+            evaluations={"test": ImageData.test_dataloader}, trainer={"precision": self.precision},
         )  # fmt: skip
 
 
 @contextmanager
 def in_processes(runs: Runs, count: int) -> Iterator[Callable[[], None]]:
     """`runs.together()` split over processes of one thread, which are there with networks and data beforehand."""
-    root, seeds, device, overrides = runs.given
     context, pipes, processes = multiprocessing.get_context("spawn"), [], []
     for number in range(count):
         here, there = context.Pipe()
-        share = root, seeds[number::count], device, *overrides
-        processes.append(context.Process(target=serve, args=(there, share), daemon=True))
+        work = replace(runs.work, seeds=list(runs.work.seeds)[number::count])
+        processes.append(context.Process(target=serve, args=(there, work), daemon=True))
         processes[-1].start()
         pipes.append(here)
     for pipe in pipes:
@@ -126,10 +134,10 @@ def in_processes(runs: Runs, count: int) -> Iterator[Callable[[], None]]:
         process.join()
 
 
-def serve(pipe: Connection, share: tuple) -> None:
+def serve(pipe: Connection, work: Work) -> None:
     quiet()
     torch.set_num_threads(1)
-    runs = Runs(*share)
+    runs = Runs(work)
     pipe.send("ready")
     while pipe.recv():
         runs.together()
@@ -177,9 +185,12 @@ def print_ratios(title: str, runs: Runs, seconds: dict[str, list[float]]) -> Non
     console.print(table)
 
 
-def digits(root: Path, rounds: int, *overrides: str) -> None:
-    runs = Runs(root, range(8), "cpu", "data=digits", "trainer.max_epochs=5", *overrides)
-    compare(f"digits, 16 replicas, {runs.epochs} epochs, widths {list(runs.configs[0].model.widths)}", runs, rounds)
+def on_digits(root: Path, widths: Sequence[int]) -> Runs:
+    return Runs(Work(root, range(8), "cpu", 5, {"name": "digits", "batch_size": 64}, {"widths": widths}))
+
+
+def digits(root: Path, rounds: int, widths: Sequence[int] = WIDTHS) -> None:
+    compare(f"digits, 16 replicas, 5 epochs, widths {list(widths)}", on_digits(root, widths), rounds)
 
 
 def narrow(root: Path, rounds: int) -> None:
@@ -187,24 +198,23 @@ def narrow(root: Path, rounds: int) -> None:
 
 
 def mnist(root: Path, rounds: int) -> None:
-    runs = Runs(
-        root, range(8), "cpu", "data=mnist", "data.train_size=1000", "data.validation=0.02", "trainer.max_epochs=4"
-    )
-    compare("MNIST, 1,000 images, 16 replicas, 4 epochs, 1,200 images to validate, 10,000 to test", runs, rounds)
+    data = {"name": "mnist", "train_size": 1000, "validation": 0.02}
+    title = "MNIST, 1,000 images, 16 replicas, 4 epochs, 1,200 images to validate, 10,000 to test"
+    compare(title, Runs(Work(root, range(8), "cpu", 4, data, {})), rounds)
 
 
 def gpu(root: Path, rounds: int) -> None:
     if not torch.cuda.is_available():
         console.print("gpu: torch finds none here")
         return
-    values = "data=mnist", "data.train_size=10000", "trainer.max_epochs=3", "trainer.precision=bf16-mixed"
-    compare("MNIST, 10,000 images, 64 replicas, 3 epochs, GPU", Runs(root, range(32), "cuda", *values), rounds)
+    work = Work(root, range(32), "cuda", 3, {"name": "mnist", "train_size": 10_000}, {}, "bf16-mixed")
+    compare("MNIST, 10,000 images, 64 replicas, 3 epochs, GPU", Runs(work), rounds)
 
 
 def floor(root: Path, rounds: int) -> None:
     """Milliseconds a replica of one step on digits: the least over many turns."""
-    for overrides in ((), (NARROW,)):
-        runs = Runs(root, range(8), "cpu", "data=digits", *overrides)
+    for widths in (WIDTHS, NARROW):
+        runs = on_digits(root, widths)
         steps = step_ways(runs)
         seconds: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(3 * rounds):
@@ -213,7 +223,7 @@ def floor(root: Path, rounds: int) -> None:
                 step()
                 seconds[name].append((clock() - start) / len(runs.networks))
         best = {name: min(times[1:]) * 1e3 for name, times in seconds.items()}
-        title = f"ms a step and replica, widths {list(runs.configs[0].model.widths)}"
+        title = f"ms a step and replica, widths {list(widths)}"
         alone = best["separate steps"]
         console.print(title + ": " + "; ".join(f"{k} {v:.2f} ({alone / v:.2f}x)" for k, v in best.items()))
 
