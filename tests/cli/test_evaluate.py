@@ -130,7 +130,8 @@ def test_a_checkpoint_of_something_else(here: Callable, finished: Path, write: C
     write(Path("odd.ckpt"))
     outcome = here(f"run={finished}", "checkpoint=odd.ckpt", program="evaluate")
     assert outcome.status == 2
-    assert "odd.ckpt is no" in outcome.err
+    assert outcome.err.startswith("cnnlab: odd.ckpt ")
+    assert outcome.err.count("\n") == 1
     assert "Traceback" not in outcome.err
     assert [path.name for path in Path.cwd().iterdir()] == ["odd.ckpt"]
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hydra
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
@@ -92,8 +93,9 @@ def test_a_sweep_runs_on_a_ray_cluster_that_is_there(outside: Callable, cluster:
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_a_launcher_is_built_from_its_configuration(name: str) -> None:
+def test_a_launcher_is_built_from_its_configuration(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(f"hydra_plugins.{PACKAGES[name][0]}")
+    monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")  # as on a cluster
     register_resolvers(Folders())
     folder = ["hydra.launcher.submitit_folder=sweep"] if name.startswith("slurm") else []
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -113,6 +115,22 @@ def test_a_launcher_that_is_not_installed_is_answered_with_the_line_that_install
     assert outcome.err.count("\n") == 1
     assert f"{package} is not installed; it comes with: pip install 'cnnlab[{extra}]'" in outcome.err
     assert not Path("outputs").exists()
+
+
+def test_slurm_off_a_cluster_is_answered(here: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.setenv("PATH", "/nowhere")
+    outcome = here("-m", "hydra/launcher=slurm", "seed=0,1")
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+    assert "there is no srun here" in outcome.err
+    assert "slurm_local" in outcome.err
+    assert not Path("outputs").exists()
+
+
+def test_hydras_internals_are_those_that_were_tried() -> None:
+    """All of them are in cli/hydra_internals.py. After an upgrade: run the suite, then name the new version here."""
+    assert hydra.__version__ == "1.3.8"
 
 
 def test_hydras_own_launcher_needs_nothing() -> None:

@@ -25,6 +25,19 @@ MISTAKES = [
     ("hydra/launcher=joblbi", ["hydra/launcher", "'joblbi'", "basic"]),
     ("~optimizer", ["no optimizer", "optimizer=NAME"]),
     ("data=null", ["chosen by a name", "data=null"]),
+    # what nobody reads
+    ("epochs=3", ["'epochs'", "did you mean 'trainer.max_epochs'"]),
+    ("+epochs=3", ["no option 'epochs'", "did you mean 'trainer.max_epochs'"]),
+    ("+lr=0.5", ["no option 'lr'", "did you mean 'optimizer.lr'"]),
+    ("+ema=0.99", ["no option 'ema'"]),
+    ("+metrics=[f1]", ["no option 'metrics'"]),
+    ("+ckpt_path=x.ckpt", ["no option 'ckpt_path'", "did you mean 'resume'"]),
+    ("+trainer.callbacks=[]", ["trainer.callbacks is set by cnnlab"]),
+    ("model=resnet18", ["model=torchvision model.name=resnet18"]),
+    ("+detector=sobel", ["no option 'detector'"]),
+    ("detector=sobel", ["no option 'detector'"]),
+    ("--cfg foo", ["--cfg", "'foo'"]),
+    ("--run --multirun", ["one of --run, --multirun"]),
     # the grammar of overrides
     ("model.widths=[1,", ["can't read 'model.widths=[1,'", "quotes"]),
     ("model.bank=sobel(size=5)", ["can't read", "call of a function", "'model.bank=\"sobel(size=5)\"'"]),
@@ -103,6 +116,28 @@ def test_a_mistake_ends_with_one_message_and_leaves_nothing(here: Callable, line
     assert list(Path.cwd().iterdir()) == []
 
 
+OTHERS = [
+    ("detect_edges", "input=x optimizer=sgd", ["no option 'optimizer'", "detector"]),
+    ("detect_edges", "input=x +run=folder", ["no option 'run'", "input"]),
+    ("kernels", "run=x size=32", ["size is not used with run"]),
+    ("kernels", "model=torchvision checkpoint=last", ["checkpoint is not used without run"]),
+    ("kernels", "file=x units=3", ["units is not used with file"]),
+    ("receptive_fields", "run=x model=edge_init", ["model is not used with run"]),
+    ("evaluate", "run=x seed=1", ["seed is not used without data"]),
+    ("tour", "runs=[x] epochs=1", ["epochs is not used with runs"]),
+    ("report", "", ["missing: run"]),
+]
+
+
+@pytest.mark.parametrize(("program", "line", "words"), OTHERS, ids=[f"{one} {line}" for one, line, _ in OTHERS])
+def test_an_option_without_use_is_refused(here: Callable, program: str, line: str, words: list[str]) -> None:
+    outcome = here(*line.split(), program=program)
+    assert outcome.status == 2
+    assert is_one_message(outcome.err), outcome.err
+    assert all(word in outcome.err for word in words), outcome.err
+    assert list(Path.cwd().iterdir()) == []
+
+
 def test_there_are_at_least_25_of_them() -> None:
     assert len({line for line, _ in MISTAKES}) >= 25
 
@@ -136,7 +171,7 @@ def test_debug_shows_where_a_mistake_was_found(here: Callable, monkeypatch: pyte
 def test_a_bug_keeps_its_traceback(here: Callable, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Also a ValueError: only a UsageError is a mistake."""
     if when == "building":
-        monkeypatch.setattr("cnnlab.cli.programs.train.build_network", lambda *_: {}["bug"])
+        monkeypatch.setattr("cnnlab.cli.programs.train.assemble", lambda *_: {}["bug"])
         raised = KeyError
     elif when == "training":
         monkeypatch.setattr(

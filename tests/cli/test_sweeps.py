@@ -103,7 +103,10 @@ def test_a_sweep_of_ones_own_needs_no_flag_and_goes_on_with_its_configurations(h
     assert "hydra.mode=RUN" in command
     (jobs_of(SWEEP)[1] / "summary.json").unlink()
     before = summary(jobs_of(SWEEP)[0])
-    again = here(f"resume={SWEEP}")
+    refused = here(f"resume={SWEEP}")
+    assert refused.status == 2
+    assert "if you trust them: resume=sweep --config-dir=" in refused.err
+    again = here(f"resume={SWEEP}", "--config-dir", "mine")
     assert (again.status, again.err) == (0, "")
     assert summary(jobs_of(SWEEP)[0]) == before
     assert summary(jobs_of(SWEEP)[1])["status"] == "completed"
@@ -193,7 +196,17 @@ WRONG = {
         "is not a list of jobs",
     ),
     "another program": ("train.py", "there is no program 'train.py'"),
-    "a flag": ("--experimental-rerun=x", "has an option that is none"),
+    "a flag": ("--experimental-rerun=x", "is refused"),
+    "an environment": ("hydra.job.env_set={PATH:here}", "is refused"),
+    "an appended environment": ("+hydra.job.env_set={PATH:here}", "is refused"),
+    "a callback": ("+hydra.callbacks.x={_target_:cnnlab.cli.sweep.Path}", "is refused"),
+    "a launcher's class": ("hydra.launcher._target_=os.system", "is refused"),
+    "a launcher's script": ("hydra.launcher.setup=[rm]", "is refused"),
+    "a folder": ("data.root=${new_folder:/tmp/made}", "is refused"),
+    "another folder": ("hydra.sweep.subdir=../x", "is refused"),
+    "logging": ("hydra/job_logging=default", "is refused"),
+    "a search path": ("hydra.searchpath=[file:///tmp]", "is refused"),
+    "configurations": ("CONFIGS", "if you trust them: resume=sweep --config-dir=mine"),
 }
 
 
@@ -201,9 +214,11 @@ WRONG = {
 def test_a_list_that_was_tampered_with_is_refused(here: Callable, name: str) -> None:
     text, words = WRONG[name]
     content = {"overrides": [], "hydra_overrides": [], "jobs": [], "program": "train", "config_dir": None}
-    if not text.startswith("{"):
-        content |= {"overrides": [text]} if name == "a flag" else {"program": text}
-        text = json.dumps(content)
+    if text == "CONFIGS":
+        text = json.dumps(content | {"config_dir": "mine"})
+    elif not text.startswith("{"):
+        where = {"another program": {"program": text}, "a flag": {"overrides": [text]}}
+        text = json.dumps(content | where.get(name, {"hydra_overrides": [text]}))
     SWEEP.mkdir()
     (SWEEP / "sweep.json").write_text(text)
     outcome = here(f"resume={SWEEP}")

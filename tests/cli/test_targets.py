@@ -59,6 +59,9 @@ def test_the_trap_works(trap: Path) -> None:
         # Hydra's own section
         "+hydra.callbacks.x._target_=trap_module.Trap",
         "hydra.callbacks.table._target_=trap_module.Trap",
+        "+hydra.callbacks.x._target_=cnnlab.runs.record.subprocess.Popen",
+        "hydra.launcher._target_=hydra._internal.core_plugins.basic_launcher.Path",
+        "hydra.launcher._target_=hydra_plugins.hydra_submitit_launcher.submitit_launcher.os.Trap",
         "hydra.launcher._target_=trap_module.Trap",
         "hydra.sweeper._target_=trap_module.Trap",
         "+hydra.job_logging.handlers.x={class:trap_module.Trap}",

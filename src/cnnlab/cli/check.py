@@ -2,13 +2,13 @@
 
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab._choices import UsageError
 from cnnlab.cli.messages import meant, while_composing
-from cnnlab.cli.options import OPTIONS, Group
+from cnnlab.cli.options import OPTIONS, UNUSED, Group
 from cnnlab.cli.targets import check_targets, check_types
 
 
@@ -45,9 +45,19 @@ def _check_names(program: str, options: Mapping[str, object], config: DictConfig
     for name in map(str, config):
         if name in options or re.search(rf"\$\{{\.*{re.escape(name)}\b", text):
             continue
-        inner = [f"{group!s}.{key!s}" for group, part in config.items() if isinstance(part, DictConfig) for key in part]
+        groups = {str(group): part for group, part in config.items() if isinstance(part, DictConfig)}
+        inner = [f"{group}.{key!s}" for group, part in groups.items() if group != name for key in part]
         guess = meant(name, [*options, *inner])
         raise UsageError(f"{program} has no option {name!r}{guess}; valid: {', '.join(sorted(options))}")
+
+
+def check_used(program: str, config: DictConfig, overrides: Sequence[str]) -> None:
+    """Raises UsageError for an option that the command line gives and that has no use beside another one."""
+    names = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    for (of, other, is_given), unused in UNUSED.items():
+        useless = sorted(names & set(unused))
+        if of == program and (config.get(other) is not None) == is_given and useless:
+            raise UsageError(f"{useless[0]} is not used {'with' if is_given else 'without'} {other}=...")
 
 
 def check_bank(group: str, expression: object) -> None:

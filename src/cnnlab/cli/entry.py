@@ -1,11 +1,10 @@
 """The programs by name, with a line each: what scripts/*.py, the installed commands and `python -m cnnlab` call."""
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
-
-from cnnlab.cli.launch import launch
 
 PROGRAMS = {
     "train": "train a network",
@@ -23,7 +22,15 @@ PROGRAMS = {
 
 def main(program: str) -> NoReturn:
     """Run a program with the options of the command line, and end."""
-    launch(program, sys.argv[1:])
+    _launch(program, sys.argv[1:])
+
+
+def _launch(program: str, arguments: list[str]) -> NoReturn:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports: no traceback
+    from cnnlab.cli.launch import launch
+
+    launch(program, arguments)
 
 
 def __getattr__(name: str) -> Callable[[], NoReturn]:
@@ -37,7 +44,7 @@ def command() -> NoReturn:
     """`python -m cnnlab PROGRAM OPTION=VALUE ...`. Without a program: those that there are."""
     program, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
     if program not in ("--help", "-h"):
-        launch(*(("train", ["--version"]) if program == "--version" else (program.replace("-", "_"), arguments)))
+        _launch(*(("train", ["--version"]) if program == "--version" else (program.replace("-", "_"), arguments)))
     print("python -m cnnlab PROGRAM OPTION=VALUE ...\n")
     for name, line in PROGRAMS.items():
         print(f"  {name:16}  {line}")

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import hydra._internal.hydra
 from hydra import version
@@ -14,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from cnnlab._choices import UsageError
 from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.hydra_section import check_folder, check_section
 from cnnlab.cli.jobs.invocation import Job
@@ -22,8 +24,14 @@ INSIDE = "hydra._internal.core_plugins."  # where Hydra's own launcher and sweep
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Hydra's flags and the options, as `overrides`. Ends the program for flags that there are not."""
-    return get_args_parser().parse_args(list(arguments))
+    """Hydra's flags and the options, as `overrides`, in any order. UsageError for flags that there are not."""
+
+    def refuse(message: str) -> NoReturn:
+        raise UsageError(f"{message}; all flags: --hydra-help")
+
+    parser = get_args_parser()
+    vars(parser)["error"] = refuse
+    return parser.parse_intermixed_args(list(arguments))
 
 
 def run(flags: argparse.Namespace, config_name: str, job: Callable[[DictConfig], None]) -> None:

@@ -6,6 +6,7 @@ has composed a configuration, and writes into the folder of the job before the j
 
 import argparse
 import importlib.util
+import shutil
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab._choices import UsageError
 from cnnlab.cli.folders import Folders
-from cnnlab.cli.targets import ALLOWED, check_targets
+from cnnlab.cli.targets import check_targets
+
+OWN_CALLBACKS = ("cnnlab.cli.sweep.SweepTable",)
 
 
 def check_flags(flags: argparse.Namespace) -> None:
@@ -37,25 +40,35 @@ def check_section(config: DictConfig, inside: str) -> None:
     """Raises UsageError for what Hydra's own section may not name. `inside`: where Hydra's own plugins are."""
     section = OmegaConf.to_container(config, resolve=False)
     assert isinstance(section, dict)
-    check_targets(section, (*ALLOWED, inside, "hydra_plugins."))
-    check_installed(section.get("launcher"))
+    check_targets(section, (*OWN_CALLBACKS, inside, "hydra_plugins."))
+    for name in ("launcher", "sweeper"):
+        check_installed(section.get(name))
     for name in ("hydra_logging", "job_logging"):
         _check_logging(section.get(name))
 
 
-def check_installed(launcher: object) -> None:
-    """Raises UsageError, with the line that installs it, for a launcher whose package isn't there."""
-    target = launcher.get("_target_") if isinstance(launcher, dict) else None
-    parts = str(target).split(".")
-    if parts[0] != "hydra_plugins" or len(parts) < 2:
+def check_installed(part: object) -> None:
+    """Raises UsageError for a launcher whose package isn't there, with the line that installs it, for one without its
+    cluster, and for a name behind which there is no module: Hydra would follow it from attribute to attribute."""
+    module, _, name = str(part.get("_target_") if isinstance(part, dict) else "").rpartition(".")
+    if not module:
         return
+    package = ".".join(module.split(".")[:2])
+    if not _is_module(package):
+        extra = package.removeprefix("hydra_plugins.hydra_").removesuffix("_launcher")
+        short = package.removeprefix("hydra_plugins.")
+        raise UsageError(f"hydra/launcher: {short} is not installed; it comes with: pip install 'cnnlab[{extra}]'")
+    if not _is_module(module) or not name.endswith(("Launcher", "Sweeper")):
+        raise UsageError(f"_target_: {module}.{name} is refused: there is no launcher or sweeper of this name")
+    if name == "SlurmLauncher" and not shutil.which("srun"):
+        raise UsageError("hydra/launcher=slurm: there is no srun here; start it on the cluster, or take slurm_local")
+
+
+def _is_module(name: str) -> bool:
     try:
-        installed = importlib.util.find_spec(".".join(parts[:2])) is not None
+        return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
-        installed = False
-    if not installed:
-        extra = parts[1].removeprefix("hydra_").removesuffix("_launcher")
-        raise UsageError(f"hydra/launcher: {parts[1]} is not installed; it comes with: pip install 'cnnlab[{extra}]'")
+        return False
 
 
 def _check_logging(node: object) -> None:

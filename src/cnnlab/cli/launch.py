@@ -11,7 +11,6 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from hydra.core.global_hydra import GlobalHydra
@@ -21,13 +20,16 @@ from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError, check_choice, nearest
 from cnnlab._trust import import_trusted
-from cnnlab.cli.check import check
+from cnnlab.cli.arguments import for_hydra
+from cnnlab.cli.check import check, check_used
 from cnnlab.cli.configs import check_trust, save_config, trusted
 from cnnlab.cli.folders import Folders, register_resolvers
 from cnnlab.cli.hydra_internals import parse, run, watch
 from cnnlab.cli.hydra_section import check_flags
+from cnnlab.cli.interruption import end_at_once, end_in_order
 from cnnlab.cli.messages import explain, is_mistake, while_composing
 from cnnlab.cli.options import OPTIONS
+from cnnlab.cli.output import open_streams
 from cnnlab.runs.record import is_first_process, read_summary, record_end, versions
 
 DEBUG = "CNNLAB_DEBUG"  # set to 1: mistakes show their traceback
@@ -36,28 +38,40 @@ DEBUG = "CNNLAB_DEBUG"  # set to 1: mistakes show their traceback
 def launch(program: str, arguments: Sequence[str]) -> NoReturn:
     """Run a program, which has `run(config, folder) -> int` in `cnnlab.cli.programs`, and end."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing and exiting itself
+    if os.environ.get("NO_COLOR"):
+        os.environ["TERM"] = "dumb"  # no bold type and no moving cursor either
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
-    signal.signal(signal.SIGTERM, _terminate)
+    out, _ = open_streams()
     folders = Folders()
+    end_at_once(folders)
     register_resolvers(folders)
     watch(folders, is_first_process())
-    status = 0
+    status = _status(program, list(arguments), folders)
+    sys.stdout.flush()
+    if out.problem is not None and not isinstance(out.problem, BrokenPipeError):
+        _say(f"standard output: {out.problem.strerror}")
+        status = status or 1
+    sys.exit(status)
+
+
+def _status(program: str, arguments: list[str], folders: Folders) -> int:
     try:
         check_choice("program", program, OPTIONS)
-        status = _dispatch(program, list(arguments), folders)
+        return _dispatch(program, arguments, folders)
     except KeyboardInterrupt as interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing
         for folder in folders.sweeps():
             print(f"interrupted; go on with: resume={folder}")
         _say(str(interrupt.args[0]) if interrupt.args else "interrupted")
-        status = 128 + (interrupt.args[1] if len(interrupt.args) > 1 else signal.SIGINT)
+        return 128 + (interrupt.args[1] if len(interrupt.args) > 1 else signal.SIGINT)
+    except SystemExit as end:  # of Hydra's, after --help
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
         if not is_mistake(error):
             raise
         _tell(error)
         folders.remove_refused()
-        status = 2
-    sys.stdout.flush()
-    sys.exit(status)
+        return 2
 
 
 def _dispatch(program: str, arguments: list[str], folders: Folders) -> int:
@@ -71,11 +85,12 @@ def _dispatch(program: str, arguments: list[str], folders: Folders) -> int:
         others = [text for text in arguments if not text.startswith("resume=")]
         invocation = several(resumed[-1], others)
         if invocation is None:
+            end_in_order()
             return resume(resumed[-1], others)
         program, new, folder = invocation
         sys.argv[len(sys.argv) - len(arguments) :] = arguments = new
         folders.go_on(folder)
-    flags = parse(arguments)
+    flags = parse(for_hydra(program, arguments))
     check_flags(flags)
     outcomes: list[int | Exception] = []
     with while_composing(program, flags):
@@ -99,12 +114,14 @@ def _run(program: str, config: DictConfig) -> int | Exception:
 
     In a sweep a job that fails is told of at once, keeps its folder for the table, and the others go on.
     """
+    end_in_order()
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)
     try:
         check_trust(config, hydra_config.overrides.task)
         import_trusted(trusted(config))  # what it registers, a bank or an arm may name
         check(config, program)
+        check_used(program, config, hydra_config.overrides.task)
         _check_recipe(hydra_config.overrides.task)
         if hydra_config.mode == RunMode.MULTIRUN:
             return _run_in_sweep(program, config, folder)
@@ -153,10 +170,6 @@ def _check_recipe(task_overrides: Sequence[str]) -> None:
     for name in names:
         if name not in options:
             raise UsageError(f"recipe: there is no {name!r}{nearest(name, options)}; there are: {', '.join(options)}")
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt("terminated", number)
 
 
 def _tell(error: Exception, before: str = "") -> None:

@@ -62,7 +62,7 @@ def while_composing(program: str, flags: argparse.Namespace | None = None) -> It
     except ValueError as error:
         if "must be a string or a list. Got" not in str(error):
             raise
-        given = " ".join(flags.overrides if flags else ())
+        given = " ".join(text for text in (flags.overrides if flags else ()) if not text.startswith("hydra."))
         raise UsageError(f"a group is chosen by a name, as in model=edge_init; got: {given}") from error
 
 
@@ -143,7 +143,10 @@ def _unknown_option(path: str, options: list[str]) -> str:
     group, _, name = path.rpartition("/")
     if not group or not options:
         return f"there is no configuration {path!r}"
-    return f"{group}: there is no {name!r}{nearest(name, options)}; there are: {', '.join(options)}"
+    guess = nearest(name, options)
+    if group == "model" and not guess:
+        guess = f" (of torchvision: model=torchvision model.name={name})"
+    return f"{group}: there is no {name!r}{guess}; there are: {', '.join(options)}"
 
 
 def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -167,4 +170,7 @@ def _compose(program: str, flags: argparse.Namespace) -> DictConfig:
     choices = [f"{group}={name}" for group, name in pairs if any((r / group / f"{name}.yaml").is_file() for r in roots)]
     search = [f"hydra.searchpath=[file://{root}]" for root in roots[1:]]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose(program, choices + search, return_hydra_config=True)
+        try:
+            return compose(program, choices + search, return_hydra_config=True)
+        except HydraException:  # a group that the program doesn't have
+            return compose(program, return_hydra_config=True)

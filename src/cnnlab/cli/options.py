@@ -184,3 +184,16 @@ OPTIONS: dict[str, type] = {
     "benchmark_edges": BenchmarkEdgesOptions,
     "tour": TourOptions,
 }
+
+# What has no use where another option is given (True), or isn't (False).
+UNUSED: dict[tuple[str, str, bool], tuple[str, ...]] = {
+    ("kernels", "run", True): ("size", "channels", "classes"),
+    ("kernels", "run", False): ("checkpoint",),
+    ("kernels", "file", True): (
+        *("image", "images", "size", "channels", "classes", "inputs", "units", "steps", "seed"),
+    ),
+    ("receptive_fields", "run", True): ("model", "size", "channels", "classes"),
+    ("receptive_fields", "run", False): ("checkpoint",),
+    ("evaluate", "data", False): ("seed",),
+    ("tour", "runs", True): ("epochs", "seed"),
+}

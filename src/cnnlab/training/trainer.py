@@ -32,7 +32,8 @@ def make_trainer(recipe: Recipe, folder: Path, validated: bool, resumed_step: in
     """
     arguments = {**DEFAULTS, **recipe.trainer, "max_epochs": recipe.epochs}
     check_trainer(arguments, recipe.compile)
-    screen = Console().is_terminal
+    console = Console()
+    screen = console.is_terminal and not console.is_dumb_terminal
     loggers: list[Logger] = [MetricsCsv(folder / "metrics.csv", resumed_step)]
     callbacks: list[Callback] = [*recipe.callbacks, KernelSnapshots(folder / KERNELS)]
     if screen:
@@ -54,7 +55,10 @@ def make_trainer(recipe: Recipe, folder: Path, validated: bool, resumed_step: in
 
 
 def lightning_trainer(arguments: Mapping[str, object], **objects: object) -> Trainer:
-    """Raises UsageError in Lightning's words for arguments that it doesn't take."""
+    """Raises UsageError for arguments that are set here, and in Lightning's words for those that it doesn't take."""
+    for name in arguments:
+        if name in objects:
+            raise UsageError(f"trainer.{name} is set by cnnlab, and not an option")
     try:
         return Trainer(**{**arguments, **objects})  # type: ignore[arg-type]  # Lightning checks them
     except (TypeError, ValueError, MisconfigurationException) as error:

@@ -13,16 +13,17 @@ import traceback
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, TypedDict
+from typing import TypedDict
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from cnnlab._files import held
 from cnnlab._processes import end_with_parent
+from cnnlab.cli.arguments import quoted
 from cnnlab.cli.check import check
 from cnnlab.cli.configs import read_config, save_config
+from cnnlab.cli.interruption import interrupt
 from cnnlab.cli.messages import explain, is_mistake
 from cnnlab.runs.folder import CONFIG
 from cnnlab.runs.record import read_summary, record_end, record_killed
@@ -102,15 +103,9 @@ def _command(folder: Path, again: bool) -> Command:
         config = HydraConfig.get()
         own = [source.path for source in config.runtime.config_sources if source.provider == "command-line"]
         arguments = [text for path in own for text in ("--config-dir", path)]
-        arguments += [*config.overrides.task, "hydra.mode=RUN", f"hydra.run.dir={quoted(folder)}"]
+        arguments += [*config.overrides.task, "hydra.mode=RUN", f"hydra.run.dir={quoted(str(folder))}"]
     program = sys.argv[: 2 if Path(sys.argv[0]).name == "__main__.py" else 1]  # python -m cnnlab train
     return Command(argv=[*program, *arguments], cwd=str(Path.cwd()), environment=dict(os.environ))
-
-
-def quoted(path: Path) -> str:
-    """A path as the value of an option of Hydra's."""
-    text = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
 
 
 def _wait_until_free(folder: Path) -> None:
@@ -129,7 +124,7 @@ def _run_here(tell: Connection, command: Command, config: DictConfig, folder: Pa
     os.chdir(command["cwd"])
     sys.argv = command["argv"]
     _print_to(folder / OUTPUT)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the sweep's own one passes it on
     end_with_parent()
     message = ""
@@ -161,7 +156,3 @@ def _print_to(path: Path) -> None:
         os.dup2(file, number)
     os.close(file)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt("terminated", number)

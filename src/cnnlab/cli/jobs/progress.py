@@ -67,7 +67,7 @@ class SweepProgress:
         from rich.console import Console
 
         console = Console()
-        if console.is_terminal:
+        if console.is_terminal and not console.is_dumb_terminal:
             self.draw(console)
             return
         told, over = len(self.ended), False

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from cnnlab._choices import UsageError, check_choice
+from cnnlab.cli.arguments import quoted
 
 try:
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -26,10 +27,8 @@ def read_space(space: object) -> Space:
 
 def as_option(name: str, value: object) -> str:
     """`name=value` as on a command line of Hydra's: text with brackets, spaces or commas in quotes."""
-    if not isinstance(value, str) or re.fullmatch(r"[\w./+-]+|[\[\"'].*", value):
-        return f"{name}={value}"
-    text = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{name}='{text}'"
+    plain = not isinstance(value, str) or re.fullmatch(r"[\w./+-]+|[\[\"'].*", value)
+    return f"{name}={value if plain else quoted(str(value))}"
 
 
 def tried(space: Space) -> list[str]:
