@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from cnnlab._targets import WORDS
+
 
 class UsageError(ValueError):
     """A mistake of the user's: what was given, what is valid. Programs show its message alone and end with status 2."""
@@ -17,7 +19,11 @@ def nearest(given: object, valid: Iterable[str]) -> str:
     >>> nearest("sobl", ["sobel", "scharr"]), nearest("x", ["sobel"])
     (" (did you mean 'sobel'?)", '')
     """
-    near = get_close_matches(str(given), list(valid), n=1)
+    names = list(valid)
+    renamed = WORDS.get(str(given).rpartition(".")[2])
+    if renamed in (name.rpartition(".")[2] for name in names):
+        return f" (it is now called {renamed!r})"
+    near = get_close_matches(str(given), names, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -75,7 +75,7 @@ MISTAKES = [
     ("model.bank=null", ["model.bank=null", "random_init"]),
     ("model.bank='gaussian(size=99)'", ["99x99", "8x8", "smaller bank"]),
     ("model.channels=opponent", ["opponent", "3 channels", "got 1", "luminance"]),
-    ("model.mode=frozn", ["'frozn'", "did you mean 'frozen'", "spanned"]),
+    ("model.mode=frozn", ["'frozn'", "did you mean 'frozen'", "fixed_basis"]),
     ("model=torchvision model.name=resnet1", ["'resnet1'", "did you mean 'resnet18'", "alexnet"]),
     ("model=torchvision model.name=squeezenet1_1", ["squeezenet1_1", "8x8", "resize"]),
     # data
@@ -156,6 +156,21 @@ def test_the_package_of_a_logger_that_is_not_installed(here: Callable, monkeypat
     outcome = here("logger=wandb", "logger.offline=true")
     assert outcome.status == 2
     assert "pip install 'cnnlab[wandb]'" in outcome.err
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("model=edge_released", "model=edge_unfrozen"),
+        ("model.mode=spanned", "it is now called 'fixed_basis'"),
+        ("model.release_epoch=2", "unfreeze_epoch"),
+    ],
+)
+def test_an_option_that_was_renamed_is_answered_with_its_name(here: Callable, old: str, new: str) -> None:
+    outcome = here(old)
+    assert outcome.status == 2
+    assert new in outcome.err
     assert list(Path.cwd().iterdir()) == []
 
 

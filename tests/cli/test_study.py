@@ -164,7 +164,7 @@ def test_the_colours_are_there_and_differ() -> None:
 def test_all_arms_of_a_seed_share_data_order_and_later_layers() -> None:
     bench = Bench(quick("data.rotation=10"), [])
     condition = Condition(40, 2)
-    arms = ["kaiming", "jet/permuted", "jet@frozen", "pca@released:1", "orthonormal"]
+    arms = ["kaiming", "jet/permuted", "jet@frozen", "pca@unfrozen:1", "orthonormal"]
     networks = [bench.network(Run(read_arm(arm), condition, 3, None)) for arm in arms]
     states = [{k: v for k, v in net.state_dict().items() if not k.startswith("front_end")} for net in networks]
     for state in states[1:]:

@@ -16,8 +16,8 @@ ASKED = ("arms=[kaiming,jet]", "train_sizes=[40,80]", "epochs=2", "hypotheses=[]
         (["arms=[kaiming,kaiming]"], ["given twice"]),
         (["arms=kaiming"], ["a list such as"]),
         (
-            ["arms=[kaiming,jet@released:2]"],
-            ["jet@released:2", "never released in the 2 epochs of 40 images", "jet@frozen"],
+            ["arms=[kaiming,jet@unfrozen:2]"],
+            ["jet@unfrozen:2", "never unfrozen in the 2 epochs of 40 images", "jet@frozen"],
         ),
         (["reference=pca"], ["'pca'", "valid: kaiming, jet"]),
         (["seeds=0"], ["seeds=0"]),

@@ -16,7 +16,7 @@ from cnnlab.nn.rebuilding import describe, export, load, rebuild
 
 SMALL: dict[str, Any] = {
     "mode": "trainable", "channels": "opponent", "start": "bank", "gain": "kaiming", "rectify": "full",
-    "border": "replicate", "release_epoch": 1, "anchor": 0.01, "stem_stride": 2, "widths": [4, 6, 8],
+    "border": "replicate", "unfreeze_epoch": 1, "anchor": 0.01, "stem_stride": 2, "widths": [4, 6, 8],
     "dilations": [[1], [1], [1, 2]], "up_width": 4,
 }  # fmt: skip
 SCHARR = bank("scharr")

@@ -162,7 +162,7 @@ def test_an_image_too_small_for_its_border_is_refused(border: str, least: int) -
         ({"rectify": "half"}, "valid: full, parts, none"),
         ({"gain": "none"}, "valid: kaiming, keep"),
         ({"stride": 0}, "stride >= 1"),
-        ({"release_epoch": -1}, "release_epoch >= 0"),
+        ({"unfreeze_epoch": -1}, "unfreeze_epoch >= 0"),
         ({"anchor": -1.0}, "anchor >= 0"),
         ({"in_channels": 0}, "in_channels must be at least 1"),
     ],

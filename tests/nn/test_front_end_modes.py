@@ -35,8 +35,8 @@ def test_a_frozen_front_end_is_one_buffer_and_trains_nothing() -> None:
     ("mode", "parameters", "buffers"),
     [
         ("trainable", {"weight": (6, 3, 3, 3)}, {}),
-        ("released", {"weight": (6, 3, 3, 3)}, {}),
-        ("spanned", {"coefficients": (6, 3, 6)}, {"basis": (6, 3, 3)}),
+        ("unfrozen", {"weight": (6, 3, 3, 3)}, {}),
+        ("fixed_basis", {"coefficients": (6, 3, 6)}, {"basis": (6, 3, 3)}),
         ("anchored", {"weight": (6, 3, 3, 3)}, {"start": (6, 3, 3, 3)}),
     ],
 )
@@ -50,7 +50,7 @@ def test_each_mode_has_exactly_these_parameters_and_buffers(mode: str, parameter
 @pytest.mark.parametrize("mode", [m for m in MODES if m != "frozen"])
 def test_every_entry_of_every_parameter_receives_a_gradient_and_moves(mode: str, start: str) -> None:
     torch.manual_seed(0)
-    front_end = FrontEnd(BANK, 3, mode, start=start, channels="each", release_epoch=0)
+    front_end = FrontEnd(BANK, 3, mode, start=start, channels="each", unfreeze_epoch=0)
     before = {name: p.detach().clone() for name, p in front_end.named_parameters()}
     step(front_end)
     assert before
@@ -59,8 +59,8 @@ def test_every_entry_of_every_parameter_receives_a_gradient_and_moves(mode: str,
         assert (parameter != before[name]).all(), name
 
 
-def test_released_kernels_rest_until_their_epoch_and_then_move() -> None:
-    front_end = FrontEnd(BANK, 1, "released", release_epoch=2)
+def test_unfrozen_kernels_rest_until_their_epoch_and_then_move() -> None:
+    front_end = FrontEnd(BANK, 1, "unfrozen", unfreeze_epoch=2)
     start = front_end.first_layer_kernels()
     for epoch in (0, 1):
         front_end.at_epoch(epoch)
@@ -72,8 +72,8 @@ def test_released_kernels_rest_until_their_epoch_and_then_move() -> None:
 
 
 def test_a_resumed_release_trains_at_once_and_a_refrozen_one_loses_its_gradient() -> None:
-    front_end = FrontEnd(BANK, 1, "released", release_epoch=2)
-    resumed = FrontEnd(BANK, 1, "released", release_epoch=2)
+    front_end = FrontEnd(BANK, 1, "unfrozen", unfreeze_epoch=2)
+    resumed = FrontEnd(BANK, 1, "unfrozen", unfreeze_epoch=2)
     resumed.load_state_dict(front_end.state_dict())
     resumed.at_epoch(5)
     step(resumed)
@@ -95,9 +95,9 @@ def test_every_mode_starts_with_the_same_kernels(mode: str, gain: str, channels:
         torch.testing.assert_close(kernels.sum(dim=1, keepdim=True), BANK.kernels.float())
 
 
-def test_spanned_kernels_stay_in_the_span_of_the_bank() -> None:
+def test_fixed_basis_kernels_stay_in_the_span_of_the_bank() -> None:
     small = bank("sobel + laplacian")  # 3 of 9 dimensions
-    front_end = FrontEnd(small, 3, "spanned")
+    front_end = FrontEnd(small, 3, "fixed_basis")
     for _ in range(5):
         step(front_end)
     basis = small.kernels.flatten(1).T.float()
@@ -148,7 +148,7 @@ def test_a_random_start_has_the_shape_of_the_bank_and_the_kaiming_variance(mode:
     front_end = FrontEnd(big, 3, mode, start="random", channels="each")
     kernels = front_end.first_layer_kernels()
     assert kernels.shape == FrontEnd(big, 3, mode, channels="each").first_layer_kernels().shape
-    assert kernels.flatten(1).square().sum(dim=1).mean() == pytest.approx(2, rel=0.3 if mode == "spanned" else 0.05)
+    assert kernels.flatten(1).square().sum(dim=1).mean() == pytest.approx(2, rel=0.3 if mode == "fixed_basis" else 0.05)
     assert kernels.mean().abs() < 0.02
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-ARMS = ("edge_fixed", "edge_init", "random_init", "edge_spanned", "edge_released", "edge_anchored")
+ARMS = ("edge_fixed", "edge_init", "random_init", "edge_fixed_basis", "edge_unfrozen", "edge_anchored")
 
 
 def train(network: nn.Module, steps: int = 2) -> None:
@@ -38,7 +38,7 @@ def test_every_trainable_parameter_of_an_arm_receives_a_gradient_and_moves(arm: 
     assert moves == (arm != "edge_fixed")
 
 
-@pytest.mark.parametrize("arm", ["edge_fixed", "edge_released"])
+@pytest.mark.parametrize("arm", ["edge_fixed", "edge_unfrozen"])
 def test_fixed_kernels_stay_while_the_head_trains(arm: str, small_cnn: Callable) -> None:
     network = small_cnn(arm)
     network.at_epoch(0)
@@ -131,7 +131,7 @@ def test_a_saved_network_loads_weights_only_and_answers_the_same(arm: str, small
 
 
 def test_first_layer_kernels_are_a_copy(small_cnn: Callable) -> None:
-    for arm in ("edge_init", "edge_spanned"):
+    for arm in ("edge_init", "edge_fixed_basis"):
         network = small_cnn(arm, 3)
         kernels = network.first_layer_kernels()
         assert kernels.shape == (8, 3, 3, 3)
@@ -204,7 +204,7 @@ def test_the_arms_differ_in_one_value_each(values_of: Callable) -> None:
     changed = {arm: {k: v for k, v in values_of(arm).items() if base[k] != v} for arm in ARMS}
     assert changed == {
         "edge_fixed": {"mode": "frozen"}, "edge_init": {}, "random_init": {"start": "random"},
-        "edge_spanned": {"mode": "spanned"}, "edge_released": {"mode": "released"},
+        "edge_fixed_basis": {"mode": "fixed_basis"}, "edge_unfrozen": {"mode": "unfrozen"},
         "edge_anchored": {"mode": "anchored"},
     }  # fmt: skip
 

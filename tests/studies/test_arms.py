@@ -118,7 +118,7 @@ def test_a_small_bank_leaves_the_other_filters_as_the_reference_has_them() -> No
     [
         ("jet", Arm("jet", "jet")),
         ("jet/permuted@frozen", Arm("jet/permuted@frozen", "jet", "permuted", "frozen")),
-        ("kaiming@released:3", Arm("kaiming@released:3", "kaiming", None, "released", 3)),
+        ("kaiming@unfrozen:3", Arm("kaiming@unfrozen:3", "kaiming", None, "unfrozen", 3)),
         ("sobel + laplacian/shuffled", Arm("sobel + laplacian/shuffled", "sobel + laplacian", "shuffled")),
     ],
 )
@@ -134,9 +134,9 @@ def test_an_arm_is_read_as_it_is_written(text: str, expected: Arm) -> None:
         ("jet/permute", "did you mean 'permuted'"),
         ("jet@frosen", "did you mean 'frozen'"),
         ("kaiming/permuted", "random already"),
-        ("jet@released", "released:3"),
-        ("jet@released:0", "from 1 on"),
-        ("jet@frozen:2", "an epoch goes with released"),
+        ("jet@unfrozen", "unfrozen:3"),
+        ("jet@unfrozen:0", "from 1 on"),
+        ("jet@frozen:2", "an epoch goes with unfrozen"),
         ("sobel(sise=5)", "did you mean 'size'"),
         ("", "start/control@mode"),
     ],

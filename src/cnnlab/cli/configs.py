@@ -3,13 +3,14 @@
 The folder may come from a stranger: whose code is trusted is never read from it, and nothing in it is resolved.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
+from cnnlab._targets import current_arguments
 from cnnlab.runs import folder as run_folder
 
 
@@ -29,6 +30,9 @@ def read_config(folder: Path, trust: Sequence[str] = ()) -> DictConfig:
             raise UsageError(
                 f"{folder / run_folder.CONFIG}: {text!r} is refused: the values of a run stand for themselves"
             )
+    model = plain["model"]
+    if isinstance(model, Mapping):
+        plain["model"] = current_arguments(model)
     config = OmegaConf.create({**plain, "trust": list(trust)})
     assert isinstance(config, DictConfig)
     return config

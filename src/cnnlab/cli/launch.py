@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError, check_choice, nearest
+from cnnlab._targets import CHOICES
 from cnnlab._trust import import_trusted
 from cnnlab.cli.arguments import for_hydra
 from cnnlab.cli.check import check, check_used
@@ -90,6 +91,8 @@ def _dispatch(program: str, arguments: list[str], folders: Folders) -> int:
         program, new, folder = invocation
         sys.argv[len(sys.argv) - len(arguments) :] = arguments = new
         folders.go_on(folder)
+    else:
+        _refuse_renamed(arguments)
     flags = parse(for_hydra(program, arguments))
     check_flags(flags)
     outcomes: list[int | Exception] = []
@@ -100,6 +103,14 @@ def _dispatch(program: str, arguments: list[str], folders: Folders) -> int:
             raise outcome
     done = [outcome for outcome in outcomes if isinstance(outcome, int)]
     return max([*done, *(_sweep_status(folder) for folder in folders.sweeps())], default=0)
+
+
+def _refuse_renamed(arguments: list[str]) -> None:
+    """The former names of choices are there for sweeps of an earlier version alone."""
+    for text in arguments:
+        for name in text.removeprefix("model=").split(",") if text.startswith("model=") else ():
+            if name in CHOICES:
+                raise UsageError(f"model={name} is now called model={CHOICES[name]}")
 
 
 def _sweep_status(folder: Path) -> int:

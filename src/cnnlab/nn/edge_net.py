@@ -32,7 +32,7 @@ class EdgeNet(LabNetwork):
     stage back up, each is scaled up, added to the next larger one, and merged by a 3x3 convolution of `up_width`
     channels, as in Lin et al. 2017, CVPR. Each gives a map of its own, and a 1x1 convolution fuses these maps (side
     outputs, Xie & Tu 2015, ICCV). All this at 1 / `stem_stride` of the image; the fused map is scaled up last.
-    mode, channels, start, gain, rectify, border, release_epoch, anchor: see `FrontEnd`.
+    mode, channels, start, gain, rectify, border, unfreeze_epoch, anchor: see `FrontEnd`.
     """
 
     first_layer = "front_end"
@@ -40,7 +40,7 @@ class EdgeNet(LabNetwork):
     def __init__(
         self, bank: FilterBank | str = BANK, *, in_channels: int = 3,
         mode: str = "trainable", channels: str = "opponent", start: str = "bank", gain: str = "kaiming",
-        rectify: str = "full", border: str = "replicate", release_epoch: int = 1, anchor: float = 0.01,
+        rectify: str = "full", border: str = "replicate", unfreeze_epoch: int = 1, anchor: float = 0.01,
         stem_stride: int = 2, widths: Sequence[int] = (16, 32, 56),
         dilations: Sequence[Sequence[int]] = ((1, 1), (1, 1), (1, 2)), up_width: int = 16,
     ) -> None:  # fmt: skip
@@ -49,7 +49,7 @@ class EdgeNet(LabNetwork):
         self.bank = as_bank(bank)
         self.front_end = FrontEnd(
             self.bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
-            border=border, stride=stem_stride, release_epoch=release_epoch, anchor=anchor,
+            border=border, stride=stem_stride, unfreeze_epoch=unfreeze_epoch, anchor=anchor,
         )  # fmt: skip
         self.kernel_names = self.front_end.response_names
         features = self.front_end.out_channels
@@ -107,7 +107,7 @@ class EdgeNet(LabNetwork):
         return self.front_end.first_layer_kernels()
 
     def at_epoch(self, epoch: int) -> None:
-        """To be called as every training epoch starts, after a resume too; mode `released` needs it."""
+        """To be called as every training epoch starts, after a resume too; mode `unfrozen` needs it."""
         self.front_end.at_epoch(epoch)
 
     def penalty(self) -> Tensor:

@@ -15,7 +15,7 @@ from cnnlab.filters.bank import FilterBank
 from cnnlab.nn.initialisation.channels import channel_mix
 from cnnlab.nn.initialisation.writing import KAIMING_NORM
 
-MODES = ("frozen", "trainable", "released", "spanned", "anchored")
+MODES = ("frozen", "trainable", "unfrozen", "fixed_basis", "anchored")
 STARTS = ("bank", "random")
 GAINS = ("kaiming", "keep")
 RECTIFIERS = ("full", "parts", "none")
@@ -27,8 +27,8 @@ FLOOR = 1e-12
 class FrontEnd(nn.Module):
     """(B, C, H, W) -> features (B, F, ceil(H / stride), ceil(W / stride)); F is `out_channels`.
 
-    mode: `frozen` (a buffer), `trainable`, `released` (trainable from epoch `release_epoch`, counted from 0,
-        told by `at_epoch`), `spanned` (trainable coefficients over the bank's fixed kernels: structured
+    mode: `frozen` (a buffer), `trainable`, `unfrozen` (trainable from epoch `unfreeze_epoch`, counted from 0,
+        told by `at_epoch`), `fixed_basis` (trainable coefficients over the bank's fixed kernels: structured
         receptive fields, Jacobsen et al. 2016, CVPR), `anchored` (`penalty()` pulls to the start).
     channels: `luminance`, `each` or `opponent`, see `channel_mix`.
     start: `bank`, or `random`: Kaiming normal, the control of the same shape. Its generator is seeded by one
@@ -54,7 +54,7 @@ class FrontEnd(nn.Module):
         rectify: str = "full",
         border: str = "reflect",
         stride: int = 1,
-        release_epoch: int = 1,
+        unfreeze_epoch: int = 1,
         anchor: float = 0.01,
     ) -> None:
         super().__init__()
@@ -63,11 +63,11 @@ class FrontEnd(nn.Module):
             ("rectify", rectify, RECTIFIERS), ("border", border, PADDING),
         ):  # fmt: skip
             check_choice(what, given, valid)
-        if stride < 1 or release_epoch < 0 or anchor < 0:
-            given = f"{stride}, {release_epoch}, {anchor}"
-            raise UsageError(f"stride >= 1, release_epoch >= 0, anchor >= 0; got {given}")
+        if stride < 1 or unfreeze_epoch < 0 or anchor < 0:
+            given = f"{stride}, {unfreeze_epoch}, {anchor}"
+            raise UsageError(f"stride >= 1, unfreeze_epoch >= 0, anchor >= 0; got {given}")
         self.mode, self.rectify, self.border, self.stride = mode, rectify, border, stride
-        self.release_epoch, self.anchor, self.in_channels = release_epoch, anchor, in_channels
+        self.unfreeze_epoch, self.anchor, self.in_channels = unfreeze_epoch, anchor, in_channels
         self.kernel_size = tuple(bank.kernels.shape[-2:])
         mix = channel_mix(channels, in_channels)
         owners = mix.owners(bank.names)
@@ -83,7 +83,7 @@ class FrontEnd(nn.Module):
         """Registers the parameters and buffers of the mode, cast once to the default dtype."""
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         dtype = torch.get_default_dtype()
-        if self.mode == "spanned":
+        if self.mode == "fixed_basis":
             # A basis of norm 1 makes a step in the coefficients about as long as one in the weight.
             norm_K11 = kernel_Khw.flatten(1).norm(dim=1)[:, None, None]
             start_OCK = coefficients_OCK * norm_K11.flatten()
@@ -119,7 +119,7 @@ class FrontEnd(nn.Module):
 
     def kernel(self) -> Tensor:
         """(O, C, h, w): the convolution's weight, with its gradient."""
-        if self.mode == "spanned":
+        if self.mode == "fixed_basis":
             return torch.einsum("ock,khw->ochw", self.coefficients, self.basis)
         return self.weight
 
@@ -128,9 +128,9 @@ class FrontEnd(nn.Module):
         return self.kernel().detach().clone()
 
     def at_epoch(self, epoch: int) -> None:
-        """Freezes or releases the weight of mode `released`. Epochs count from 0."""
-        if self.mode == "released":
-            self.weight.requires_grad_(epoch >= self.release_epoch)
+        """Freezes or unfreezes the weight of mode `unfrozen`. Epochs count from 0."""
+        if self.mode == "unfrozen":
+            self.weight.requires_grad_(epoch >= self.unfreeze_epoch)
             if not self.weight.requires_grad:
                 self.weight.grad = None
 

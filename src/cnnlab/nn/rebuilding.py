@@ -11,6 +11,7 @@ from typing_extensions import NotRequired
 
 from cnnlab._arguments import plain
 from cnnlab._choices import UsageError
+from cnnlab._targets import current_arguments
 from cnnlab._torch_files import read_torch_file
 from cnnlab._trust import taken, trusted_factory
 from cnnlab.filters.bank import FilterBank
@@ -73,7 +74,7 @@ def rebuild(about: NetworkRecord, trust: Collection[str] = ()) -> nn.Module:
         if not isinstance(made, nn.Module):
             raise UsageError(f"{target} makes {type(made).__name__}, which is no torch.nn.Module")
         return made
-    arguments = dict(about["arguments"])
+    arguments = current_arguments(about["arguments"])
     if about["bank"] is not None:
         arguments["bank"] = _bank_of(about["bank"])
     return _network_class(target)(**arguments)

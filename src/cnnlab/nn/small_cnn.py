@@ -35,7 +35,7 @@ class SmallCNN(LabNetwork):
     >>> SmallCNN("sobel + laplacian", in_channels=1, num_classes=10)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
 
-    mode, channels, start, gain, rectify, border, release_epoch, anchor: see `FrontEnd`.
+    mode, channels, start, gain, rectify, border, unfreeze_epoch, anchor: see `FrontEnd`.
     stem_stride: the front end's stride; None takes 2, or 1 where an `image_size` below 16 pixels is known.
     """
 
@@ -44,7 +44,7 @@ class SmallCNN(LabNetwork):
     def __init__(
         self, bank: FilterBank | str = BANK, *, in_channels: int, num_classes: int,
         mode: str = "trainable", channels: str = "luminance", start: str = "bank", gain: str = "kaiming",
-        rectify: str = "full", border: str = "reflect", release_epoch: int = 1, anchor: float = 0.01,
+        rectify: str = "full", border: str = "reflect", unfreeze_epoch: int = 1, anchor: float = 0.01,
         stem_stride: int | None = None, stem_pool: int = 1, stem_norm: bool = True,
         widths: Sequence[int] = (32, 64, 128), norm: str = "batch", activation: str = "relu", pool: str = "max",
         dropout: float = 0.0, image_size: Sequence[int] | None = None,
@@ -64,7 +64,7 @@ class SmallCNN(LabNetwork):
         self.bank = as_bank(bank)
         self.front_end = FrontEnd(
             self.bank, in_channels, mode, channels=channels, start=start, gain=gain, rectify=rectify,
-            border=border, stride=stem_stride, release_epoch=release_epoch, anchor=anchor,
+            border=border, stride=stem_stride, unfreeze_epoch=unfreeze_epoch, anchor=anchor,
         )  # fmt: skip
         inputs = [self.front_end.out_channels, *widths]
         self.stem = nn.Sequential(_pool(pool, stem_pool), _norm(norm if stem_norm else "none", inputs[0]))
@@ -94,7 +94,7 @@ class SmallCNN(LabNetwork):
         return self.front_end.first_layer_kernels()
 
     def at_epoch(self, epoch: int) -> None:
-        """To be called as every training epoch starts, after a resume too; mode `released` needs it."""
+        """To be called as every training epoch starts, after a resume too; mode `unfrozen` needs it."""
         self.front_end.at_epoch(epoch)
 
     def penalty(self) -> Tensor:

@@ -3,7 +3,7 @@
 jet                  the start, trainable
 jet/permuted         its control: the pixels of all kernels in one other order, drawn anew for every seed
 jet/shuffled         its control: the pixels of each kernel in an order of its own
-jet@frozen           never trained; jet@released:3 from epoch 3 on
+jet@frozen           never trained; jet@unfrozen:3 from epoch 3 on
 sobel + laplacian    any bank of cnnlab.filters is a start as well
 
 O filter, R row of the channel mix, K kernel, C channel, h, w kernel, N patch.
@@ -21,7 +21,7 @@ from cnnlab.filters.families import families
 from cnnlab.studies.controls import CONTROLS
 from cnnlab.studies.starts import STARTS, Layer, Start, from_bank
 
-MODES = ("trainable", "frozen", "released")
+MODES = ("trainable", "frozen", "unfrozen")
 MATCHES = {
     "norm": "every filter has norm sqrt 2, the random ones too",
     "response": "every filter has the same standard deviation of its responses on training patches",
@@ -33,13 +33,13 @@ DRAWS, PIXELS = 1, 2  # streams of random numbers of one seed
 
 @dataclass(frozen=True)
 class Arm:
-    """`name` as it was given; `release_epoch` counts from 0 and is that of mode released."""
+    """`name` as it was given; `unfreeze_epoch` counts from 0 and is that of mode unfrozen."""
 
     name: str
     start: str
     control: str | None = None
     mode: str = "trainable"
-    release_epoch: int = 1
+    unfreeze_epoch: int = 1
 
     @property
     def row(self) -> Start:
@@ -52,7 +52,7 @@ class Arm:
     def words(self) -> str:
         """For people: start, control, mode."""
         control = f"; {CONTROLS[self.control].words}" if self.control else ""
-        mode = f"frozen, unfrozen at epoch {self.release_epoch}" if self.mode == "released" else self.mode
+        mode = f"frozen, unfrozen at epoch {self.unfreeze_epoch}" if self.mode == "unfrozen" else self.mode
         return f"{self.row.words}{control}; {mode}"
 
     @property
@@ -92,8 +92,8 @@ def read_arm(text: str) -> Arm:
         check_choice("mode", mode or "trainable", MODES)
         if control and start in STARTS and not STARTS[start].structured:
             raise UsageError(f"{start} is random already, so it has no control")
-        if (mode == "released") != bool(epoch) or (epoch and (not epoch.isdigit() or int(epoch) < 1)):
-            raise UsageError(f"an epoch goes with released, from 1 on, such as {start}@released:3")
+        if (mode == "unfrozen") != bool(epoch) or (epoch and (not epoch.isdigit() or int(epoch) < 1)):
+            raise UsageError(f"an epoch goes with unfrozen, from 1 on, such as {start}@unfrozen:3")
     except UsageError as error:
         raise UsageError(f"arm {text!r}: {error}") from None
     return Arm(text.strip(), start, control or None, mode or "trainable", int(epoch or 1))

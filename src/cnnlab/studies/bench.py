@@ -77,7 +77,7 @@ class Bench:
         """As in every arm of this seed, but for the first layer."""
         data = self.data(run.seed, run.condition.train_size)
         rule = "luminance" if data.in_channels == 1 else "opponent"
-        key = run.seed, run.condition.train_size, run.arm.mode, run.arm.release_epoch
+        key = run.seed, run.condition.train_size, run.arm.mode, run.arm.unfreeze_epoch
         if key not in self._networks:
             self._networks = {key: self._base(run, data, rule)}  # arms of one seed come together
         network = copy.deepcopy(self._networks[key])
@@ -97,7 +97,7 @@ class Bench:
         torch.manual_seed(run.seed)
         network = made(
             SmallCNN, self.study.full_network, bank=placeholder(self.study.filters, self.study.kernel_size),
-            channels=rule, mode=run.arm.mode, release_epoch=run.arm.release_epoch,
+            channels=rule, mode=run.arm.mode, unfreeze_epoch=run.arm.unfreeze_epoch,
             in_channels=data.in_channels, num_classes=data.num_classes, image_size=list(data.image_size),
         )  # fmt: skip
         validate_network(network, data.in_channels, data.image_size, data.num_classes)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeGuard
 
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
+from cnnlab._targets import current_text
 from cnnlab.studies.arms import Arm
 
 SEARCH_SEEDS = 1000  # the first seed of the search for learning rates: no other number of the study has seen it
@@ -224,7 +225,7 @@ def read_parts(groups: Sequence[Group], folder: Path) -> list[tuple[Run, Part]]:
         if not path.is_file():
             continue
         try:
-            parts = json.loads(path.read_text())
+            parts = json.loads(current_text(path.read_text()))
             same = len(parts) == len(group.runs) and all(map(_is_of, parts, group.runs))
         except (ValueError, KeyError, TypeError):
             same = False

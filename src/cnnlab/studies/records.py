@@ -21,7 +21,7 @@ from cnnlab.training.tasks.network import MakeOptimizer, MakeSchedule
 Made = TypeVar("Made")
 # What the arms, the runs and the data bring.
 BROUGHT = {
-    "network": ("bank", "in_channels", "num_classes", "image_size", "mode", "channels", "release_epoch"),
+    "network": ("bank", "in_channels", "num_classes", "image_size", "mode", "channels", "unfreeze_epoch"),
     "data": ("source", "seed", "train_size"),
 }
 TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark")

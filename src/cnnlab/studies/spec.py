@@ -9,6 +9,7 @@ import torch
 from typing_extensions import Self
 
 from cnnlab._choices import UsageError, check_choice
+from cnnlab._targets import current_text
 from cnnlab.studies.arms import MATCHES, Arm, read_arm
 from cnnlab.studies.claims import Hypothesis, read_hypotheses
 from cnnlab.studies.plan import Condition, read_conditions, read_seeds
@@ -62,7 +63,7 @@ class StudyDesign:
         self._check_numbers()
         check_choice("match", self.match, MATCHES)
         check_choice("reference", self.reference, [arm.name for arm in self.parsed_arms])
-        self._check_releases()
+        self._check_unfreezing()
         # Each of these checks what it reads.
         self.all_seeds, self.corrupted, self.claims  # noqa: B018
         make_optimizer(self.full_recipe), make_schedule(self.full_recipe), learning_rate(self.full_recipe)
@@ -78,6 +79,7 @@ class StudyDesign:
     @classmethod
     def from_json(cls, asked: Mapping[str, object]) -> Self:
         """The other way. In place of `network`, `data` and `recipe` there may be the groups of a configuration."""
+        asked = json.loads(current_text(json.dumps(asked)))
         known = [one.name for one in fields(cls)]
         records = records_of(asked) if "model" in asked else {}
         make: Callable[..., Self] = cls
@@ -112,7 +114,7 @@ class StudyDesign:
             for arm in arms
             if bank.control is None
             and arm.control
-            and (arm.start, arm.mode, arm.release_epoch) == (bank.start, bank.mode, bank.release_epoch)
+            and (arm.start, arm.mode, arm.unfreeze_epoch) == (bank.start, bank.mode, bank.unfreeze_epoch)
         ]
 
     @property
@@ -171,12 +173,12 @@ class StudyDesign:
                 f"threshold={self.threshold}: a fraction of what the reference reaches, above 0 and at most 1"
             )
 
-    def _check_releases(self) -> None:
+    def _check_unfreezing(self) -> None:
         """An arm that is unfrozen after the last epoch is a frozen one by another name."""
         for arm in self.parsed_arms:
-            late = [one for one in self.conditions if arm.mode == "released" and arm.release_epoch >= one.epochs]
+            late = [one for one in self.conditions if arm.mode == "unfrozen" and arm.unfreeze_epoch >= one.epochs]
             if late:
                 raise UsageError(
-                    f"arm {arm.name!r} is never released in the {late[0].epochs} epochs of {late[0].size} images: an "
+                    f"arm {arm.name!r} is never unfrozen in the {late[0].epochs} epochs of {late[0].size} images: an "
                     f"epoch below {late[0].epochs}, or {arm.name.split('@')[0]}@frozen"
                 )

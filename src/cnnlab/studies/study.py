@@ -35,7 +35,7 @@ class Study(StudyDesign):
 
     Args:
         arms: What is compared, each as `start/control@mode`: "kaiming", "jet", "jet/permuted", "jet@frozen",
-            "jet@released:3" (unfrozen at epoch 3), or any filter bank, "sobel + laplacian". See `start` and `control`.
+            "jet@unfrozen:3" (unfrozen at epoch 3), or any filter bank, "sobel + laplacian". See `start` and `control`.
         reference: The arm that every other one is compared with.
         filters: Of the first layer, on each row of the channel mix: grey images have one row, colour images three.
         kernel_size: Side of the first layer's kernels, in pixels.

@@ -23,7 +23,7 @@ SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True, weight_decay
 ADAMW = partial(torch.optim.AdamW, lr=0.005, betas=(0.9, 0.99), weight_decay=0.05)
 ONE_CYCLE = OneCycle(warmup=0.25, start_divisor=10, end_divisor=1000, cycle_momentum=False)
 # What a replica may differ in from the next: its mode, its bank, its data, its seed, its learning rate.
-MODES = ({"mode": "trainable"}, {"mode": "frozen"}, {"mode": "released", "release_epoch": 2})
+MODES = ({"mode": "trainable"}, {"mode": "frozen"}, {"mode": "unfrozen", "unfreeze_epoch": 2})
 
 
 @pytest.fixture(autouse=True)
@@ -112,12 +112,12 @@ def test_after_50_steps_each_replica_is_its_separate_run(
     ("optimizer", "schedule", "model"),
     [
         (partial(Muon, lr=0.02, momentum=0.95, weight_decay=0.01, adamw_lr=0.005), ONE_CYCLE, {}),
-        (partial(torch.optim.SGD, lr=0.1, momentum=0.9, dampening=0.5), Constant(), {"mode": "released"}),
+        (partial(torch.optim.SGD, lr=0.1, momentum=0.9, dampening=0.5), Constant(), {"mode": "unfrozen"}),
         (partial(torch.optim.SGD, lr=0.1, weight_decay=0.1), Constant(), {"mode": "anchored", "anchor": 0.3}),
-        (partial(torch.optim.Adam, lr=0.01), OneCycle(0.3, 10, 100, cycle_momentum=True), {"mode": "spanned"}),
+        (partial(torch.optim.Adam, lr=0.01), OneCycle(0.3, 10, 100, cycle_momentum=True), {"mode": "fixed_basis"}),
         (partial(SGD.func, lr=0.1, momentum=0.9), OneCycle(0.3, 10, 100, cycle_momentum=True), {"dropout": 0.4}),
     ],
-    ids=["muon", "dampened", "anchored", "adam spanned cyclic", "dropout and cyclic momentum"],
+    ids=["muon", "dampened", "anchored", "adam fixed basis cyclic", "dropout and cyclic momentum"],
 )
 def test_other_optimizers_penalties_and_dropout_equal_separate_runs_too(
     optimizer: Any, schedule: Any, model: dict, device: str, monkeypatch: pytest.MonkeyPatch
@@ -134,15 +134,15 @@ def test_other_optimizers_penalties_and_dropout_equal_separate_runs_too(
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_frozen_kernels_stay_to_the_last_bit_and_released_ones_until_their_epoch(device: str) -> None:
+def test_frozen_kernels_stay_to_the_last_bit_and_unfrozen_ones_until_their_epoch(device: str) -> None:
     """Under momentum and a weight decay that would halve them, beside a replica whose kernels move."""
     optimizer = partial(torch.optim.SGD, momentum=0.9, weight_decay=0.5)
-    models = [{"mode": "frozen"}, {"mode": "released", "release_epoch": 2}, {"mode": "trainable"}]
+    models = [{"mode": "frozen"}, {"mode": "unfrozen", "unfreeze_epoch": 2}, {"mode": "trainable"}]
     results = together([0] * 3, [0.05] * 3, models, optimizer, Constant(), epochs=3, accelerator=device)
-    frozen, released, trainable = (result.kernels for result in results)
-    assert [list(kernels) for kernels in (frozen, released, trainable)] == [[0, 1, 2, 3]] * 3
+    frozen, unfrozen, trainable = (result.kernels for result in results)
+    assert [list(kernels) for kernels in (frozen, unfrozen, trainable)] == [[0, 1, 2, 3]] * 3
     assert all(torch.equal(frozen[epoch], frozen[0]) for epoch in frozen)
-    assert [torch.equal(released[epoch], released[0]) for epoch in released] == [True, True, True, False]
+    assert [torch.equal(unfrozen[epoch], unfrozen[0]) for epoch in unfrozen] == [True, True, True, False]
     assert [torch.equal(trainable[epoch], trainable[0]) for epoch in trainable] == [True, False, False, False]
 
 

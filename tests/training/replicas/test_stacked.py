@@ -18,7 +18,7 @@ from cnnlab.training.replicas.stacked import StackedNetwork
 from cnnlab.training.replicas.stacked_convolution import convolve
 
 OPTIONS = {
-    "mode": ("trainable", "frozen", "released", "spanned", "anchored"),
+    "mode": ("trainable", "frozen", "unfrozen", "fixed_basis", "anchored"),
     "start": ("bank", "random"),
     "gain": ("kaiming", "keep"),
     "rectify": ("full", "parts", "none"),
@@ -180,7 +180,7 @@ def test_any_network_of_known_layers_can_be_stacked(monkeypatch: pytest.MonkeyPa
         ({"expression": "sobel(size=5)"}, r"differ in kernel_size: \(3, 3\) and \(5, 5\)"),
         ({"expression": "sobel"}, r"shape of their kernels: \(3, 1, 3, 3\) and \(2, 1, 3, 3\)"),
         ({"border": "zeros"}, r"differ in border: reflect and zeros"),
-        ({"mode": "spanned"}, r"modes trainable, spanned cannot.*frozen, trainable, released mix"),
+        ({"mode": "fixed_basis"}, r"modes trainable, fixed_basis cannot.*frozen, trainable, unfrozen mix"),
         ({"dropout": 0.5}, r"Dropout\(p=0\.0.*Dropout\(p=0\.5"),
         ({"widths": [4]}, r"trunk has the parts"),
     ],

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from cnnlab._choices import UsageError
 from cnnlab._files import write_text
+from cnnlab._targets import current_text
 
 SWEEP, SEARCH, STUDY = "sweep.json", "search.json", "study.json"
 
@@ -48,6 +49,8 @@ def read_invocation(folder: Path, name: str = SWEEP) -> Invocation | None:
         known = False
     if not known:
         raise UsageError(f"{path} is not a list of jobs that a program wrote; start anew in another folder")
+    for asked in (content, *content["jobs"]):
+        asked["overrides"] = [current_text(text) for text in asked["overrides"]]
     whole: Invocation = content
     return whole
 

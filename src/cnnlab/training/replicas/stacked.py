@@ -19,7 +19,7 @@ class StackedNetwork(LabNetwork):
 
     The network's own forward runs once, on folded activations (B, R * C, H, W), with its layers replaced; parameters
     and buffers have its names below `body` and one more axis, the first. Front ends may be frozen in some replicas,
-    trainable or released in others. The networks given are left as they are.
+    trainable or unfrozen in others. The networks given are left as they are.
 
     Raises UsageError, naming what differs, for networks of several architectures, and for layers that cannot be
     stacked. A forward that mixes channels outside of its layers is found by `check`.

@@ -17,7 +17,7 @@ from cnnlab.training.replicas.stacked_layers import StackedLayer, stacked_tensor
 from cnnlab.training.replicas.stacked_parts import can_part, parts
 
 # One computation, whether the weight moves or not.
-MIXED = ("frozen", "trainable", "released")
+MIXED = ("frozen", "trainable", "unfrozen")
 ALIKE = ("in_channels", "kernel_size", "stride", "border", "rectify", "vectors")
 
 
@@ -58,15 +58,15 @@ class StackedFrontEnd(StackedLayer[FrontEnd]):
                 self.register_parameter(name, nn.Parameter(stack))
             else:
                 self.register_buffer(name, stack)
-        self.release_epochs = [end.release_epoch for end in ends]
+        self.unfreeze_epochs = [end.unfreeze_epoch for end in ends]
         self.anchors = [end.anchor for end in ends]
         self.at_epoch(0)
 
     @property
     def moves(self) -> tuple[str, list[bool]]:
         """The name of the parameter, and for each replica whether it trains in this epoch."""
-        held = zip(self.modes, self.release_epochs, strict=True)
-        return self.trained, [m != "frozen" and (m != "released" or self._epoch >= release) for m, release in held]
+        held = zip(self.modes, self.unfreeze_epochs, strict=True)
+        return self.trained, [m != "frozen" and (m != "unfrozen" or self._epoch >= release) for m, release in held]
 
     def at_epoch(self, epoch: int) -> None:
         self._epoch = epoch
