@@ -113,7 +113,7 @@ networks = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(network=networks)
 def test_no_unit_sees_more_than_its_box(betrayed: Any, network: nn.Module) -> None:
     try:
