@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
+from cnnlab._arguments import plain
 from cnnlab.filters import bank
 from cnnlab.nn import edge_net
 from cnnlab.nn.edge_net import EdgeNet, pretrained
@@ -151,8 +153,9 @@ def test_values_that_cannot_be_are_refused(values: dict[str, Any], words: str) -
         made(**values)
 
 
-def test_the_constructor_takes_no_values_that_have_two_homes() -> None:
-    """Every default stands in configs/model/edge_net.yaml."""
-    parameters = inspect.signature(EdgeNet).parameters.values()
-    assert all(one.default is inspect.Parameter.empty for one in parameters)
-    assert not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+def test_the_file_says_the_defaults_of_the_signature() -> None:
+    said = OmegaConf.to_container(OmegaConf.load(Path(__file__).parents[2] / "configs" / "model" / "edge_net.yaml"))
+    assert said.pop("_target_") == f"{EdgeNet.__module__}.EdgeNet"
+    defaults = {name: one.default for name, one in inspect.signature(EdgeNet).parameters.items()}
+    assert defaults.pop("in_channels") == 3
+    assert {name: plain(value) for name, value in defaults.items()} == said
