@@ -21,7 +21,7 @@ def nearest(given: object, valid: Iterable[str]) -> str:
     """
     names = list(valid)
     renamed = WORDS.get(str(given).rpartition(".")[2])
-    if renamed in (name.rpartition(".")[2] for name in names):
+    if renamed and renamed in {name.rpartition(".")[2] for name in names}:
         return f" (it is now called {renamed!r})"
     near = get_close_matches(str(given), names, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

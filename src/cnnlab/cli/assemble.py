@@ -141,7 +141,7 @@ def _ours(config: DictConfig, data: Facts, seed: int) -> nn.Module:
 
 def _checked_bank(located: type, expression: str | None, data: Facts, seed: int) -> FilterBank | None:
     kernels = build_bank(expression, data, seed)
-    if not fits(kernels, typing.get_type_hints(located.__init__).get("bank")):
+    if not fits(kernels, inspect.signature(located, eval_str=True).parameters["bank"].annotation):
         raise UsageError(f"model.bank=null: {located.__name__} needs a bank; for random kernels take model=random_init")
     if kernels is not None and "image_size" in inspect.signature(located).parameters:
         check_kernel_size(kernels, data.image_size)
