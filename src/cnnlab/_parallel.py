@@ -1,7 +1,6 @@
 """Many pieces of work at once, few in memory, and how far it has come."""
 
 import ctypes
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -69,8 +68,10 @@ class _Stoppable(Generic[Item, Result]):
 
 
 def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Those that this process may use, as far as affinity and a container's quota allow."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 @contextmanager
