@@ -10,13 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnlab.cli.programs.tour import setup_lines
+from cnnlab.tour.make import setup_lines
 from cnnlab.tour.photograph import photograph
 from cnnlab.tour.playground import KERNELS, playground, three_by_three
-from cnnlab.tour.snippets import snippet
-from cnnlab.tour.steps import STEPS
-
-PARTS = [part for step in STEPS for part in step.parts]
+from cnnlab.tour.steps import PARTS, snippet
 
 
 def pattern(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -72,7 +69,7 @@ def _run_notebook(folder: Path) -> None:
 def test_the_lines_that_are_shown_are_complete(part) -> None:
     """They import every name that they use, or an earlier part left it."""
     tree = ast.parse(snippet(part))
-    bound = {"photo_CHW", "runs", "found"} | set(dir(__builtins__)) | set(__builtins__)
+    bound = {"photo_CHW", "runs", "matched"} | set(dir(__builtins__)) | set(__builtins__)
     for earlier in PARTS[: PARTS.index(part) + 1]:
         bound |= {function.__name__ for function in earlier.shown}
     for node in ast.walk(tree):
@@ -95,7 +92,7 @@ def test_the_lines_that_are_shown_are_complete(part) -> None:
 def test_the_setup_lines_name_what_was_given(tmp_path: Path) -> None:
     assert "photograph()" in setup_lines(None, [], Path("runs"), 3, 1)
     assert "train_arms(Path('runs'), epochs=3, seed=1)" in setup_lines(None, [], Path("runs"), 3, 1)
-    evil = setup_lines('it\'s\n"x".png', [Path("a'b")], Path("runs"), 3, 1)
+    evil = setup_lines(Path('it\'s\n"x".png'), [Path("a'b")], Path("runs"), 3, 1)
     calls = [node for node in ast.walk(ast.parse(evil)) if isinstance(node, ast.Call)]
     assert {call.args[0].value for call in calls} == {'it\'s\n"x".png', "a'b"}
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-
 from cnnlab.tour.networks import first_layers
 from cnnlab.tour.training import train_arm
 

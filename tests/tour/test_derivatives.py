@@ -9,7 +9,8 @@ import torch
 
 from cnnlab.edges.colour import in_space
 from cnnlab.filters import bank
-from cnnlab.tour.derivatives import a_row, accuracy, contours
+from cnnlab.tour.contours import contours
+from cnnlab.tour.derivatives import a_row, accuracy
 from cnnlab.tour.photograph import photograph
 
 

@@ -1,46 +1,20 @@
 """The tour's figures say what they were given, also where there is little to say."""
 
-from dataclasses import dataclass, replace
-
 import pytest
 import torch
 from torch import Tensor
 
 from cnnlab.receptive import receptive_fields
-from cnnlab.tour.derivative_figures import contours_figure, row_figure
-from cnnlab.tour.linear_figures import colour_figure, in_a_row_figure, matrices_figure, moved_figure, sliding_figure
-from cnnlab.tour.network_figures import learned_figure
-from cnnlab.tour.pattern_figures import corners_figure, from_place, matching_figure, turned_figure
+from cnnlab.tour.contours import contours_figure
+from cnnlab.tour.corners import corners_figure
+from cnnlab.tour.derivatives import row_figure
+from cnnlab.tour.in_a_row import in_a_row_figure, moved_figure
+from cnnlab.tour.learned import FirstLayer, learned_figure
+from cnnlab.tour.matrices import matrices_figure
+from cnnlab.tour.patterns import Matching, from_place, matching_figure, rotated_figure
+from cnnlab.tour.shapes import Detected
 from cnnlab.tour.sheet import NARROW, Sheet, scientific
-
-
-@dataclass(frozen=True)
-class Match:
-    top: int
-    left: int
-    patch: Tensor
-    even: Tensor
-    uneven: Tensor
-    plain_even: Tensor
-    plain_uneven: Tensor
-    normalised_uneven: Tensor
-
-
-@dataclass(frozen=True)
-class Answer:
-    name: str
-    answers: Tensor
-    stands_out: Tensor
-
-
-@dataclass(frozen=True)
-class Layer:
-    name: str
-    start: Tensor
-    end: Tensor
-    alike: list[float]
-    named: int
-    accuracy: float | None
+from cnnlab.tour.slide import colour_figure, sliding_figure
 
 
 def titles(sheet: Sheet) -> list[str]:
@@ -64,38 +38,38 @@ def peak(y: int, x: int) -> Tensor:
 
 
 @pytest.fixture
-def found() -> Match:
+def found() -> Matching:
     image = torch.rand(47, 57)
-    return Match(10, 20, image[10:18, 20:28], image, image, peak(10, 20), peak(30, 5), peak(11, 20))
+    return Matching(10, 20, image[10:18, 20:28], image, image, peak(10, 20), peak(30, 5), peak(11, 20))
 
 
-def test_a_map_finds_the_patch_only_if_its_largest_answer_is_there(found: Match) -> None:
+def test_a_map_finds_the_patch_only_if_its_largest_answer_is_there(found: Matching) -> None:
     even, uneven, normalised = titles(drawn(matching_figure(found)))[2:]
     assert even.endswith(":\nfinds it")
     assert uneven.endswith(":\ndoes not find it")
     assert normalised.endswith(":\nfinds it")
     assert from_place(found.plain_uneven, 10, 20) == 25
     assert "with the shadow 25;" in matching_figure(found).caption
-    nothing = replace(found, plain_even=torch.zeros(40, 50), even=torch.zeros(47, 57))
+    nothing = found._replace(plain_even=torch.zeros(40, 50), even=torch.zeros(47, 57))
     assert "does not find it" in titles(drawn(matching_figure(nothing)))[2]
 
 
-def test_how_far_a_turned_patch_is_found(found: Match) -> None:
+def test_how_far_a_rotated_patch_is_found() -> None:
     measured = {
         degrees: {"whole": (1 - degrees / 40, 0.5), "parts": (0.9, 0.5 + degrees / 60)} for degrees in (0, 10, 20, 30)
     }
-    whole, parts = titles(drawn(turned_figure(found, measured)))
+    whole, parts = titles(drawn(rotated_figure(measured)))
     assert whole.endswith("found up to 10 degrees"), "equal is lost"
     assert parts.endswith("found up to 20 degrees")
     never = {degrees: {"whole": (0.1, 0.5), "parts": (0.9, 0.5)} for degrees in (0, 10)}
-    assert titles(turned_figure(found, never))[0].endswith("not found")
+    assert titles(rotated_figure(never))[0].endswith("not found")
 
 
 def test_corners_that_stand_out_are_counted() -> None:
     corner_V2 = torch.tensor([[5.0, 5.0], [20.0, 30.0], [9.0, 9.0]])
     every, one = torch.tensor([True, True, True]), torch.tensor([False, True, False])
     sheet = corners_figure(
-        torch.rand(40, 40), corner_V2, Answer("a", peak(5, 5), every), Answer("b", peak(9, 9), one), 7
+        torch.rand(40, 40), corner_V2, Detected("a", peak(5, 5), every), Detected("b", peak(9, 9), one), 7
     )
     assert titles(sheet)[1].endswith("3 of 3 stand out")
     assert titles(sheet)[2] == "the best of 7 single filters\n(b):\n1 of 3 stand out"
@@ -138,7 +112,7 @@ def test_the_weights_of_both_matrices_are_counted() -> None:
 @pytest.mark.parametrize(("count", "channels", "side"), [(8, 1, 3), (64, 3, 7), (1, 1, 3)])
 def test_first_layers_of_any_shape_are_shown(count: int, channels: int, side: int) -> None:
     kernels = torch.randn(count, channels, side, side)
-    sheet = drawn(learned_figure([Layer("x", kernels, kernels, [1.0] * count, 2, None)]))
+    sheet = drawn(learned_figure([FirstLayer("x", kernels, kernels, [1.0] * count, 2, None)]))
     assert len(sheet.places[0].axis.child_axes) == 2 * min(count, 16)
     assert ("the first 16 kernels" in sheet.caption) == (count > 16)
     assert f"2 of {count} kernels" in sheet.caption

@@ -8,9 +8,10 @@ import scipy.signal
 import torch
 import torch.nn.functional as F
 
-from cnnlab.tour.linear import in_a_row, moved, slide, slide_in_colour, two_matrices
-from cnnlab.tour.linear_figures import three_places
+from cnnlab.tour.in_a_row import in_a_row, moved
+from cnnlab.tour.matrices import two_matrices
 from cnnlab.tour.photograph import photograph
+from cnnlab.tour.slide import slide, slide_in_colour, three_places
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnlab.tour.networks import cascade, field_growth, first_layers, measured_fields
-from cnnlab.tour.training import ARMS, train_arm, train_arms
+from cnnlab.tour.fields import cascade, field_growth, measured_fields
+from cnnlab.tour.learned import ARMS, first_layers, train_arm, train_arms
 
 
 def test_fields_grow_as_the_sum_over_layers_says() -> None:

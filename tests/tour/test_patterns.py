@@ -7,13 +7,12 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linprog
 
-from cnnlab.tour.pattern_figures import from_place
-from cnnlab.tour.patterns import corners, correlation, match, normalised, parts_together, shaded, turned
+from cnnlab.tour.corners import compared, corners
+from cnnlab.tour.patterns import correlation, from_place, match, normalised, parts_together, rotated, shaded
 from cnnlab.tour.photograph import photograph
 from cnnlab.tour.shapes import (
     SIDE,
     best_single_filter,
-    compared,
     distances,
     shapes,
     single_filters,
@@ -72,7 +71,7 @@ def test_parts_that_may_move_bear_more_turning_than_the_whole(photo_CHW: torch.T
     found = match(photo_CHW)
     lost = {}
     for name in ("whole", "parts"):
-        lost[name] = next(degrees for degrees in range(6, 90, 6) if _is_lost(turned(found, degrees)[name]))
+        lost[name] = next(degrees for degrees in range(6, 90, 6) if _is_lost(rotated(found, degrees)[name]))
     assert lost["parts"] > lost["whole"] >= 6
 
 

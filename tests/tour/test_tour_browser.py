@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 
 from cnnlab.edges.borders import pad
-from cnnlab.tour.html import StepPage, highlight, part_page, render
+from cnnlab.tour.html import highlight, part_page, render
 from cnnlab.tour.photograph import photograph
 from cnnlab.tour.playground import KERNELS, playground
 from cnnlab.tour.sheet import Sheet, show_image
+from cnnlab.tour.step import Part, Step
 
 PHONE, DESK = 390, 1280
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -33,9 +34,9 @@ def html(played: dict[str, Any]) -> str:
     for _ in range(3):
         show_image(sheet.panel(3, 3, "a\nb"), torch.rand(40, 40))
     sheet.caption = f"{EVIL} measured"
-    part = part_page("1_x", sheet, f"# {EVIL}\nx = '{EVIL}'\n")
-    steps = [StepPage(key, EVIL, (EVIL,), [part]) for key in ("one", "slide", "three")]
-    return render(steps, played, {"photograph": EVIL, "setup": "photo_CHW = 1\n"})
+    part = part_page(sheet, f"# {EVIL}\nx = '{EVIL}'\n")
+    steps = [Step(key, EVIL, (EVIL,), (Part("1_x", (), ""),)) for key in ("one", "slide", "three")]
+    return render(steps, {"1_x": part}, played, {"photograph": EVIL, "setup": "photo_CHW = 1\n"})
 
 
 @pytest.fixture

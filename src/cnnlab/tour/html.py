@@ -2,9 +2,9 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pygments
@@ -15,48 +15,43 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from cnnlab.report.page import assemble, diverging_colours
+from cnnlab.tour.playground import Playground
 from cnnlab.tour.sheet import NARROW, WIDE, Sheet
+from cnnlab.tour.step import Step
 
 HERE = Path(__file__).parent
 DENSITY = {WIDE: 190, NARROW: 190}  # pixels an inch: twice those of a plain screen
 QUALITY = 88  # of WebP, from 0 to 100
 
 
-@dataclass(frozen=True)
-class PartPage:
+class PartPage(NamedTuple):
     """A figure, laid out for a desk and for a phone (data URI, width, height), with its caption and its code."""
 
-    stem: str
     wide: tuple[str, int, int]
     narrow: tuple[str, int, int]
     caption: str
     code: str
 
 
-@dataclass(frozen=True)
-class StepPage:
-    key: str
-    title: str
-    words: tuple[str, ...]
-    parts: list[PartPage]
-
-
-def render(steps: list[StepPage], playground: dict[str, Any], facts: dict[str, str]) -> str:
-    """The page. playground: picture and kernels, as `app.tour_playground` makes them. facts: {photograph, setup}."""
+def render(
+    steps: Sequence[Step], pages: Mapping[str, PartPage], playground: Playground, facts: Mapping[str, str]
+) -> str:
+    """The page. pages: by the stem of a part. facts: {photograph, setup}."""
     return assemble(
         HERE / "tour.html.j2",
         scripts=(HERE / "tour.js",),
         styles=(HERE / "tour.css",),
         steps=steps,
+        pages=pages,
         highlight=highlight,
         facts=facts,
         kernels=playground["kernels"],
-        data=playground | {"colours": diverging_colours()},
+        data={**playground, "colours": diverging_colours()},
     )
 
 
-def part_page(stem: str, sheet: Sheet, code: str) -> PartPage:
-    return PartPage(stem, picture(sheet, WIDE), picture(sheet, NARROW), sheet.caption, code)
+def part_page(sheet: Sheet, code: str) -> PartPage:
+    return PartPage(picture(sheet, WIDE), picture(sheet, NARROW), sheet.caption, code)
 
 
 def picture(sheet: Sheet, width: float) -> tuple[str, int, int]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from cnnlab._choices import UsageError
 from cnnlab.tour.sheet import WIDE, Sheet
-from cnnlab.tour.snippets import snippet
-from cnnlab.tour.steps import STEPS
+from cnnlab.tour.steps import STEPS, snippet
 
 DENSITY = 100  # pixels an inch of the figures that the notebook holds until it is run
 

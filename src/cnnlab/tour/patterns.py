@@ -1,8 +1,6 @@
-"""The tour's steps on patterns: what is computed. The page and the notebook show these functions as they stand.
+"""A kernel as a pattern: a patch of the image is looked for. C channel, H, W image, h, w patch, P parts of a patch."""
 
-C channel, H, W image, h, w patch, P parts of a patch.
-"""
-
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -10,9 +8,22 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import InterpolationMode, rotate
 
-from cnnlab.edges.borders import pad
 from cnnlab.edges.colour import in_space
-from cnnlab.filters import bank
+from cnnlab.tour.sheet import (
+    INK,
+    MARKS,
+    RULE,
+    SOFT,
+    TEXT,
+    Sheet,
+    mark,
+    name_axes,
+    place_of,
+    show_image,
+    show_signed,
+    sized,
+)
+from cnnlab.tour.step import Part, Step
 
 
 def distinct_patch(grey_HW: Tensor, side: int) -> tuple[int, int]:
@@ -22,13 +33,14 @@ def distinct_patch(grey_HW: Tensor, side: int) -> tuple[int, int]:
     columns = window_hwyx.shape[1]
     window_Phw = window_hwyx.reshape(-1, side, side)
     chosen = window_Phw.std((1, 2)).argsort(descending=True)[: max(8, len(window_Phw) // 4)].tolist()
-    answer_PHW = normalised(grey_HW, window_Phw[chosen])
+    response_PHW = normalised(grey_HW, window_Phw[chosen])
     worst = []
-    for index, answer_HW in zip(chosen, answer_PHW, strict=True):
+    for index, response_HW in zip(chosen, response_PHW, strict=True):
         top, left = ((place + 2) * side // 2 for place in divmod(index, columns))
-        answer_HW[max(0, top - side // 2) : top + side // 2, max(0, left - side // 2) : left + side // 2] = -1
-        worst.append((float(answer_HW.max()), top, left))
-    return min(worst)[1:]
+        response_HW[max(0, top - side // 2) : top + side // 2, max(0, left - side // 2) : left + side // 2] = -1
+        worst.append((float(response_HW.max()), top, left))
+    _, top, left = min(worst)
+    return top, left
 
 
 def shaded(grey_HW: Tensor, left: int, gain: float = 0.35) -> Tensor:
@@ -48,15 +60,15 @@ def normalised(scene_HW: Tensor, patch_Phw: Tensor) -> Tensor:
     """The same over the contrast of the window and that of the patch, so from -1 to 1; 0 where a window is even."""
     window = patch_Phw.shape[1:]
     wide_11HW = scene_HW[None, None].double()
-    mean_HW, power_HW = (F.avg_pool2d(one, window, stride=1)[0, 0] for one in (wide_11HW, wide_11HW.square()))
+    mean_HW, power_HW = (F.avg_pool2d(image, window, stride=1)[0, 0] for image in (wide_11HW, wide_11HW.square()))
     contrast_HW = (power_HW - mean_HW.square()).clamp_min(0).sqrt()
     contrast_P11 = patch_Phw.double().std((1, 2), correction=0, keepdim=True).clamp_min(1e-4)
-    answer_PHW = correlation(scene_HW, patch_Phw).double() / window.numel() / contrast_P11
-    return torch.where(contrast_HW > 1e-4, answer_PHW / contrast_HW, 0.0).float()
+    response_PHW = correlation(scene_HW, patch_Phw).double() / window.numel() / contrast_P11
+    return torch.where(contrast_HW > 1e-4, response_PHW / contrast_HW, 0.0).float()
 
 
 class Matching(NamedTuple):
-    """A patch (side, side) cut out at (top, left), scenes in even and uneven light, and the answers to them."""
+    """A patch (side, side) cut out at (top, left), scenes in even and uneven light, and the responses to them."""
 
     top: int
     left: int
@@ -79,8 +91,55 @@ def match(photo_CHW: Tensor) -> Matching:
     return Matching(top, left, patch_hw, grey_HW, scene_HW, *plain, normalised(scene_HW, patch_hw[None])[0])
 
 
+def matching_figure(matched: Matching) -> Sheet:
+    """Both scenes, and in each map of responses its largest one."""
+    sheet = Sheet()
+    side = len(matched.patch)
+    size = sized(matched.even, 3.1)
+    scenes = (
+        (matched.even, "the photograph;\nthe kernel is the marked patch"),
+        (matched.uneven, "half of it in shadow"),
+    )
+    maps = (
+        (matched.plain_even, "dot product,\neven light"),
+        (matched.plain_uneven, "dot product,\nwith the shadow"),
+        (matched.normalised_uneven, "normalised correlation,\nwith the shadow"),
+    )
+    for image_HW, heading in scenes:
+        axis = sheet.panel(*size, heading)
+        show_image(axis, image_HW)
+        mark(axis, matched.top, matched.left, side, side, MARKS[0])
+        if image_HW is matched.even:
+            inset = axis.inset_axes((0.03, 0.03, 0.3, 0.3 * size[0] / size[1]))
+            inset.set(xticks=[], yticks=[])
+            inset.spines[:].set(color=MARKS[0], linewidth=2)
+            show_image(inset, matched.patch, smooth=False)
+    distances = []
+    for number, (map_HW, heading) in enumerate(maps):
+        away = from_place(map_HW, matched.top, matched.left)
+        verdict = "finds it" if away <= 2 else "does not find it"
+        axis = sheet.panel(*size, f"{heading}:\n{verdict}", bar=True, row=number == 0)
+        show_signed(axis, map_HW, float(map_HW.abs().max()) or 1.0)
+        y, x = place_of(map_HW)
+        axis.plot(x, y, "o", markersize=15, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.8)
+        mark(axis, matched.top - 6, matched.left - 6, 13, 13, MARKS[0])
+        distances.append(f"{' '.join(heading.split())} {away:.0f}")
+    sheet.caption = (
+        f"The patch of {side} by {side} pixels comes from row {matched.top}, column {matched.left} (box). Each circle "
+        f"is the largest response of a map. Its distance from the patch, in pixels: {'; '.join(distances)}, where "
+        f"it is {float(matched.normalised_uneven.max()):.2f} of at most 1."
+    )
+    return sheet
+
+
+def from_place(map_HW: Tensor, top: int, left: int) -> float:
+    """Pixels between the largest response of a map and a place."""
+    y, x = place_of(map_HW)
+    return float(((y - top) ** 2 + (x - left) ** 2) ** 0.5)
+
+
 def parts_together(scene_HW: Tensor, patch_hw: Tensor, slack: int) -> Tensor:
-    """The mean answer of the patch's 4 x 4 parts, each of which may lie up to `slack` pixels from its place."""
+    """The mean response of the patch's 4 x 4 parts, each of which may lie up to `slack` pixels from its place."""
     size = len(patch_hw) // 4
     part_Phw = patch_hw.unfold(0, size, size).unfold(1, size, size).reshape(16, size, size)
     near_PHW = F.max_pool2d(normalised(scene_HW, part_Phw), 2 * slack + 1, stride=1, padding=slack)
@@ -91,34 +150,74 @@ def parts_together(scene_HW: Tensor, patch_hw: Tensor, slack: int) -> Tensor:
     ).mean(0)
 
 
-def turned(found: Matching, degrees: int, slack: int = 4) -> dict[str, tuple[float, float]]:
-    """The image turned about the patch: of the whole patch and of its parts together, the best answer at the place
+def rotated(matched: Matching, degrees: int, slack: int = 4) -> dict[str, tuple[float, float]]:
+    """The image rotated about the patch: of the whole patch and of its parts together, the best response at the place
     (within `slack` pixels) and the best one elsewhere."""
-    side = len(found.patch)
-    middle = [found.left + side / 2 - 0.5, found.top + side / 2 - 0.5]
-    scene_HW = rotate(found.even[None], degrees, InterpolationMode.BILINEAR, center=middle)[0]
-    answers = {
-        "whole": normalised(scene_HW, found.patch[None])[0],
-        "parts": parts_together(scene_HW, found.patch, slack),
+    side = len(matched.patch)
+    middle = [matched.left + side / 2 - 0.5, matched.top + side / 2 - 0.5]
+    scene_HW = rotate(matched.even[None], degrees, InterpolationMode.BILINEAR, center=middle)[0]
+    responses = {
+        "whole": normalised(scene_HW, matched.patch[None])[0],
+        "parts": parts_together(scene_HW, matched.patch, slack),
     }
-    y_H1 = torch.arange(answers["whole"].shape[0])[:, None] - found.top
-    x_W = torch.arange(answers["whole"].shape[1]) - found.left
+    y_H1 = torch.arange(responses["whole"].shape[0])[:, None] - matched.top
+    x_W = torch.arange(responses["whole"].shape[1]) - matched.left
     distance_HW = (y_H1.square() + x_W.square()).sqrt()
     here_HW, elsewhere_HW = distance_HW <= slack + 1, distance_HW > side / 2
-    return {name: (float(one[here_HW].max()), float(one[elsewhere_HW].max())) for name, one in answers.items()}
+    return {
+        name: (float(map_HW[here_HW].max()), float(map_HW[elsewhere_HW].max())) for name, map_HW in responses.items()
+    }
 
 
-def corners(image_HW: Tensor) -> Tensor:
-    """A cascade of two layers with fixed kernels: large where an intensity both rises and falls along one direction.
+def rotated_figure(measured: Mapping[int, Mapping[str, tuple[float, float]]]) -> Sheet:
+    """Degrees -> for "whole" and "parts": the best response at the patch, and the best elsewhere."""
+    degrees = sorted(measured)
+    sheet = Sheet()
+    headings = {"whole": "the whole patch", "parts": "sixteen parts, free to move a little"}
+    reach = {}
+    for (name, heading), colour in zip(headings.items(), MARKS, strict=False):
+        here, elsewhere = ([measured[angle][name][place] for angle in degrees] for place in (0, 1))
+        lost = [angle for angle, mine, other in zip(degrees, here, elsewhere, strict=True) if mine <= other]
+        kept = [angle for angle in degrees if not lost or angle < lost[0]]
+        reach[name] = kept[-1] if kept else -1
+        words = f"found up to {reach[name]} degrees" if kept else "not found"
+        axis = sheet.panel(4.2, 2.7, f"{heading}:\n{words}", ticks=True)
+        axis.plot(degrees, here, "o-", color=colour, linewidth=2, label="at the patch")
+        axis.plot(degrees, elsewhere, "s--", color=SOFT, linewidth=1.5, markersize=4, label="best elsewhere")
+        axis.set(ylim=(-0.05, 1.08))
+        name_axes(axis, "the image rotated, in degrees", "response")
+        axis.grid(color=RULE, linewidth=0.7)
+        axis.legend(fontsize=TEXT - 1, frameon=False, loc="lower left")
+    sheet.caption = (
+        f"The photograph was rotated about the patch in steps of {degrees[1] - degrees[0]} degrees. As long as the "
+        f"solid line is the higher one, the largest response is at the patch: the whole patch up to {reach['whole']} "
+        f"degrees, its parts together up to {reach['parts']}."
+    )
+    return sheet
 
-    Along a straight contour a derivative has one sign. Around a corner the derivative along its outside has both.
-    """
-    slope_41hw = bank("gaussian(sigma=1, order=1, orientations=4)").kernels.to(image_HW)
-    blur_11hw = bank("gaussian(sigma=2)").kernels.to(image_HW)
-    reach, around = slope_41hw.shape[-1] // 2, blur_11hw.shape[-1] // 2
-    slope_1KHW = F.conv2d(pad(image_HW[None, None], reach, reach, reach, reach, "reflect"), slope_41hw)
-    layer1_1KHW = torch.cat([slope_1KHW, -slope_1KHW], dim=1).relu()  # eight maps: rises and falls, four directions
-    padded = pad(layer1_1KHW, around, around, around, around, "reflect")
-    rise, fall = F.conv2d(padded, blur_11hw.expand(8, -1, -1, -1), groups=8).chunk(2, dim=1)
-    layer2_1KHW = (rise - fall).relu()
-    return (rise - layer2_1KHW).sum(1)[0]  # rise - relu(rise - fall) is the smaller of both
+
+STEP = Step(
+    "patterns",
+    "A kernel is a pattern",
+    (
+        "A dot product is large where the image looks like the kernel. So take a patch of the image as the kernel, "
+        "and look for it. But a dot product also grows with contrast: in a shadow the response to the patch itself may "
+        "be smaller than that to something else in the light. Dividing by the contrast of each window mends that; the "
+        "response is then the cosine between window and patch, and this is no linear filter any more.",
+        "One rigid pattern is still weak. Rotate the image a little, and it no longer fits. Cut it into parts, let "
+        "each lie a little off its place (take the largest response near by), and add up their responses: small "
+        "patterns, combined, bear more. A convolutional network does so layer after layer.",
+    ),
+    (
+        Part(
+            "6_matching",
+            (correlation, normalised, match),
+            "matched = match(photo_CHW)\nfigure = matching_figure(matched)",
+        ),
+        Part(
+            "6_parts",
+            (parts_together, rotated),
+            "figure = rotated_figure({degrees: rotated(matched, degrees) for degrees in range(0, 49, 6)})",
+        ),
+    ),
+)

@@ -1,9 +1,11 @@
 """The photograph that the tour is shown on. C channel (red, green, blue), H, W image."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnlab._choices import UsageError
@@ -13,13 +15,13 @@ SHORT, LONG = 320, 480  # pixels of the sides, after scaling; what sticks out at
 LEAST = 16  # pixels along a side, below which there is nothing to see
 
 
-def photograph(image: str | None = None) -> Tensor:
+def photograph(image: str | Path | None = None) -> Tensor:
     """(3, H, W) float32 in [0, 1]: the image file, or a photograph that comes with a library (see `name_of`).
 
     Scaled to a shorter side of SHORT pixels and cut around its middle to a longer one of at most LONG; grey is given
-    in three equal channels. ValueError for a file that isn't there, can't be read, is tiny, or shows one even surface.
+    in three equal channels. UsageError for a file that isn't there, can't be read, is tiny, or shows one even surface.
     """
-    pixels_HWC = read_photograph(Path(image).expanduser()) if image else _of_a_library()
+    pixels_HWC = read_photograph(Path(image)) if image else _of_a_library()
     height, width = pixels_HWC.shape[:2]
     if min(height, width) < LEAST:
         raise UsageError(f"image: {image} has {width} x {height} pixels; the tour needs at least {LEAST} x {LEAST}")
@@ -32,31 +34,27 @@ def photograph(image: str | None = None) -> Tensor:
     return fitted(image_CHW.expand(3, -1, -1), (round(height * scale), round(width * scale))).contiguous()
 
 
-def name_of(image: str | None = None) -> str:
+def name_of(image: Path | None = None) -> str:
     """How to call that photograph."""
-    if image:
-        return Path(image).name
-    return "scikit-image's astronaut" if _scikit_image() else "scikit-learn's china.jpg"
+    return image.name if image else "scikit-image's astronaut" if _scikit_image() else "scikit-learn's china.jpg"
 
 
-def _of_a_library() -> np.ndarray:
+def _of_a_library() -> NDArray[np.uint8]:
     """scikit-image's astronaut (Eileen Collins, by NASA); where it isn't installed, scikit-learn's china.jpg."""
-    if data := _scikit_image():
+    if _scikit_image():
+        from skimage import data
+
         return data.astronaut()
     from sklearn.datasets import load_sample_image
 
     return load_sample_image("china.jpg")
 
 
-def _scikit_image():
-    try:
-        from skimage import data
-    except ImportError:
-        return None
-    return data
+def _scikit_image() -> bool:
+    return find_spec("skimage") is not None
 
 
-def _middle(pixels_HWC: np.ndarray) -> np.ndarray:
+def _middle(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Cut around its middle until the longer side is at most LONG / SHORT times the shorter one."""
     height, width = pixels_HWC.shape[:2]
     most = min(height, width) * LONG // SHORT

@@ -1,7 +1,7 @@
 """What the tour's page plays with: a small copy of the photograph and kernels of 3 x 3. H, W image, h, w kernel."""
 
 import base64
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -31,8 +31,22 @@ KERNELS = {  # what the page calls it -> expression
 }
 
 
-def playground(photo_CHW: Tensor) -> dict[str, Any]:
-    """size (H, W); colour, grey: base64 of uint8, (H, W, 3) and (H, W); kernels: {name, expression, weights (9)}."""
+class Kernel(TypedDict):
+    name: str
+    weights: list[float]  # nine, row by row
+
+
+class Playground(TypedDict):
+    """size (H, W); colour, grey: base64 of uint8, (H, W, 3) and (H, W)."""
+
+    size: list[int]
+    colour: str
+    grey: str
+    kernels: list[Kernel]
+
+
+def playground(photo_CHW: Tensor) -> Playground:
+    """The photograph, small, and KERNELS."""
     height, width = photo_CHW.shape[1:]
     scale = SHORT / min(height, width)
     small_CHW = (255 * fitted(photo_CHW, (round(height * scale), round(width * scale)))).round()
@@ -49,7 +63,8 @@ def three_by_three(expression: str) -> list[float]:
     """The weights of the one kernel that an expression names, row by row."""
     kernel_11hw = bank(expression).kernels
     assert kernel_11hw.shape == (1, 1, 3, 3), expression
-    return kernel_11hw.flatten().tolist()
+    weights: list[float] = kernel_11hw.flatten().tolist()
+    return weights
 
 
 def _text(pixels: Tensor) -> str:

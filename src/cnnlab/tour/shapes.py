@@ -4,7 +4,6 @@ H, W image, V corner (y, x), k kernel side, n pixel of a window.
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -54,16 +53,16 @@ def shapes() -> Shapes:
     return Shapes(image_HW, torch.tensor([point for _, points in polygons for point in points]))
 
 
-def _regular(y: float, x: float, radius: float, count: int, turn: float) -> list[tuple[float, float]]:
-    angles = [turn + 2 * math.pi * step / count for step in range(count)]
+def _regular(y: float, x: float, radius: float, count: int, first: float) -> list[tuple[float, float]]:
+    angles = [first + 2 * math.pi * step / count for step in range(count)]
     return [(y + radius * math.sin(angle), x + radius * math.cos(angle)) for angle in angles]
 
 
-class Found(NamedTuple):
-    """Answers (H, W) of a filter or a cascade, and which corners (V,) stand out."""
+class Detected(NamedTuple):
+    """Responses (H, W) of a filter or a cascade, and which corners (V,) stand out."""
 
     name: str
-    answers: Tensor
+    responses: Tensor
     stands_out: Tensor
 
 
@@ -73,16 +72,16 @@ def distances(scene: Shapes) -> Tensor:
     return torch.stack([((y_H1 - y).square() + (x_W - x).square()).sqrt() for y, x in scene.corners])
 
 
-def standing_out(answer_KHW: Tensor, scene: Shapes) -> Tensor:
-    """(K, V): is the largest answer within NEAR pixels of a corner larger than any further than 2 NEAR from all?"""
+def standing_out(response_KHW: Tensor, scene: Shapes) -> Tensor:
+    """(K, V): is the largest response within NEAR pixels of a corner larger than any further than 2 NEAR from all?"""
     distance_VHW = distances(scene)
-    away_K = answer_KHW[:, distance_VHW.amin(0) > 2 * NEAR].amax(1)
-    at_KV = torch.stack([answer_KHW[:, near_HW].amax(1) for near_HW in distance_VHW <= NEAR], dim=1)
+    away_K = response_KHW[:, distance_VHW.amin(0) > 2 * NEAR].amax(1)
+    at_KV = torch.stack([response_KHW[:, near_HW].amax(1) for near_HW in distance_VHW <= NEAR], dim=1)
     return at_KV > away_K[:, None]
 
 
 def fitted_filter(scene: Shapes, side: int) -> Tensor:
-    """(k, k): the filter whose answers, with a constant added, are nearest to 1 at corners and to 0 away from them.
+    """(k, k): the filter whose responses, with a constant added, are nearest to 1 at corners and to 0 away from them.
 
     Least squares, corners and the rest weighing the same: there is no better one for this aim.
     """
@@ -99,39 +98,33 @@ def fitted_filter(scene: Shapes, side: int) -> Tensor:
 
 def single_filters(scene: Shapes) -> dict[str, Tensor]:
     """Name -> (k, k): fitted filters of several sizes, and every kernel of our families with both signs."""
-    found = {f"fitted {side} x {side}": fitted_filter(scene, side) for side in (3, 5, 9, 13)}
+    filters = {f"fitted {side} x {side}": fitted_filter(scene, side) for side in (3, 5, 9, 13)}
     for family in FAMILIES:
         kernels = bank(family)
         for name, kernel_1hw in zip(kernels.names, kernels.kernels.to(scene.image), strict=True):
-            found |= {name: kernel_1hw[0], f"minus {name}": -kernel_1hw[0]}
-    return found
+            filters |= {name: kernel_1hw[0], f"minus {name}": -kernel_1hw[0]}
+    return filters
 
 
-def best_single_filter(scene: Shapes) -> tuple[Found, int]:
+def best_single_filter(scene: Shapes) -> tuple[Detected, int]:
     """The filter of which most corners stand out, of how many that were tried."""
     filters = single_filters(scene)
     best, most = None, -1
     for side in {len(kernel_hw) for kernel_hw in filters.values()}:
         names = [name for name, kernel_hw in filters.items() if len(kernel_hw) == side]
         kernel_K1hw = torch.stack([filters[name] for name in names])[:, None]
-        answer_KHW = F.conv2d(_padded(scene.image, side), kernel_K1hw)[0]
-        stands_out_KV = standing_out(answer_KHW, scene)
+        response_KHW = F.conv2d(_padded(scene.image, side), kernel_K1hw)[0]
+        stands_out_KV = standing_out(response_KHW, scene)
         index = int(stands_out_KV.sum(1).argmax())
         if int(stands_out_KV[index].sum()) > most:
-            best, most = Found(names[index], answer_KHW[index], stands_out_KV[index]), int(stands_out_KV[index].sum())
+            best, most = (
+                Detected(names[index], response_KHW[index], stands_out_KV[index]),
+                int(stands_out_KV[index].sum()),
+            )
     assert best is not None
     return best, len(filters)
 
 
-def compared(detector: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Found, Found, int]:
-    """The image of shapes and its corners, what a detector answers, what the best single filter does, of how many."""
-    scene = shapes()
-    answer_HW = detector(scene.image)
-    cascade = Found("cascade", answer_HW, standing_out(answer_HW[None], scene)[0])
-    best, tried = best_single_filter(scene)
-    return scene.image, scene.corners, cascade, best, tried
-
-
 def _padded(image_HW: Tensor, side: int) -> Tensor:
-    before, behind = side // 2, (side - 1) // 2
-    return pad(image_HW[None, None], before, behind, before, behind, "reflect")
+    before, after = side // 2, (side - 1) // 2
+    return pad(image_HW[None, None], before, after, before, after, "reflect")

@@ -4,7 +4,8 @@ So one figure serves a lecture hall, a page and a phone. All lengths are inches;
 theirs, whatever the width. H, W image, h, w kernel.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnlab._colour import DIVERGING
@@ -61,12 +63,14 @@ class Sheet(Figure):
         title: str = "",
         *,
         ticks: bool = False,
+        named: bool = False,
         bar: bool = False,
         row: bool = False,
         above: float = 0.0,
     ) -> Axes:
         """Axes of this size under `title`, which is cut by hand. ticks: room for numbers and names along both axes;
-        bar: room for a colour bar at the right; row: begins a new row; above: more room between title and axes."""
+        named: for names alone; bar: for a colour bar at the right; row: begins a new row; above: more room between
+        title and axes."""
         axis = self.add_axes((0, 0, 1, 1))
         axis.set_title(title, fontsize=TITLE, color=INK, loc="left", linespacing=1.25, y=1.0, pad=6 + 72 * above)
         axis.tick_params(labelsize=TEXT - 1, color=SOFT, labelcolor=SOFT)
@@ -75,7 +79,7 @@ class Sheet(Figure):
             axis.set(xticks=[], yticks=[])
         lines = title.count("\n") + 1 if title else 0
         top = lines * LINE + 0.13 + above
-        left, bottom = (0.74, 0.58) if ticks else (0.03, 0.06)
+        left, bottom = (0.74, 0.58) if ticks else (0.3, 0.34) if named else (0.03, 0.06)
         self.places.append(
             Place(axis, width, height, left, 0.72 if bar else 0.12 if ticks else 0.03, top, bottom, row, ticks)
         )
@@ -128,15 +132,27 @@ def sized(image_HW: Tensor, side: float) -> tuple[float, float]:
     return side * ratio, side / ratio
 
 
-def show_image(axis: Axes, image: Any, smooth: bool = True, **how: Any) -> None:
+def place_of(map_HW: Tensor) -> tuple[int, int]:
+    """(y, x) of the largest value."""
+    return divmod(int(map_HW.argmax()), map_HW.shape[1])
+
+
+def show_image(axis: Axes, image: Tensor | NDArray[np.generic], smooth: bool = True) -> None:
     """An image in [0, 1], (H, W) or (3, H, W), or one of uint8 (H, W, 3) as it is."""
-    pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+    pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
     if pixels.ndim == 3 and len(pixels) == 3:
         pixels = pixels.transpose(1, 2, 0)
     if pixels.dtype != np.uint8:
         pixels = pixels.clip(0, 1)
-    grey = {"cmap": "gray", "vmin": 0, "vmax": 1} if pixels.ndim == 2 else {}
-    axis.imshow(pixels, **{**grey, "interpolation": "antialiased" if smooth else "nearest", **how})
+    # Of an image in colour the scale is ignored.
+    axis.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="antialiased" if smooth else "nearest")
+
+
+def name_axes(axis: Axes, x: str, y: str) -> None:
+    """Names along both axes of a chart, and no frame at the other sides."""
+    axis.set_xlabel(x, fontsize=TEXT, color=SOFT, labelpad=3)
+    axis.set_ylabel(y, fontsize=TEXT, color=SOFT, labelpad=3)
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def show_signed(axis: Axes, map_HW: Tensor, limit: float | None = None, bar: bool = True) -> float:
@@ -167,25 +183,52 @@ def show_kernel(
 ) -> None:
     """Weights as tiles, zero white; `numbers` writes each as this format says, where there are few."""
     values = kernel_hw.detach().cpu().double().numpy()
-    limit = limit or float(np.abs(values).max()) or 1.0
-    axis.imshow(values, norm=zero_centred(limit), cmap=DIVERGING, interpolation="nearest")
+    norm = zero_centred(limit or float(np.abs(values).max()))
+    axis.imshow(values, norm=norm, cmap=DIVERGING, interpolation="nearest")
     if numbers is not None:
-        show_numbers(axis, values, numbers, lambda value: "white" if abs(value) > 0.62 * limit else INK, size)
+        show_numbers(axis, values, numbers, on_tile(norm), size)
 
 
-def show_numbers(axis: Axes, values_hw: np.ndarray, form: str, colour: Any, size: float = TEXT) -> None:
-    """Each value in the middle of its tile."""
+def inset_kernel(axis: Axes, kernel_hw: Tensor, limit: float, width: float) -> None:
+    """The kernel in the lower left corner, `width` of the axes wide, with its numbers where it has nine."""
+    rows, columns = kernel_hw.shape
+    box = axis.get_window_extent()
+    inset = axis.inset_axes((0.03, 0.03, width, width * box.width / box.height))
+    inset.set(xticks=[], yticks=[])
+    inset.spines[:].set(color="white", linewidth=2)
+    show_kernel(inset, kernel_hw, ".3g" if rows == 3 else None, limit, size=9)
+    if rows > 3 and int((kernel_hw != 0).sum()) == 1:  # one weight of 1 among hundreds of zeros
+        y, x = place_of(kernel_hw)
+        inset.plot(columns // 2, rows // 2, "+", color=SOFT, markersize=7)
+        inset.plot(x, y, "s", color="#67001f", markersize=4)
+
+
+def on_tile(norm: Normalize) -> Callable[[float], str]:
+    """The ink for a number on a tile of a scale about zero."""
+    limit = norm.vmax or 1.0
+    return lambda value: "white" if abs(value) > 0.62 * limit else INK
+
+
+def show_numbers(
+    axis: Axes,
+    values_hw: NDArray[np.floating],
+    form: str,
+    ink: Callable[[float], str],
+    size: float = TEXT,
+    corner: tuple[float, float] = (0, 0),
+) -> None:
+    """Each value in the middle of its tile, the first one at (y, x) = `corner`."""
     for (y, x), value in np.ndenumerate(values_hw):
-        words = signed(float(value), form)
-        axis.text(x, y, words, ha="center", va="center", fontsize=size, color=colour(value))
+        words, place = signed(float(value), form), (corner[1] + x, corner[0] + y)
+        axis.text(*place, words, ha="center", va="center", fontsize=size, color=ink(value))
 
 
 def mark(axis: Axes, y: float, x: float, height: float, width: float, colour: str, line: float = 2.2) -> None:
     """A box around the pixels (y, x) to (y + height - 1, x + width - 1), on a light rim that shows on any ground."""
-    corner = (x - 0.5, y - 0.5)
     for edge, thick in (("white", line + 1.8), (colour, line)):
-        style = {"fill": False, "edgecolor": edge, "linewidth": thick, "clip_on": False, "zorder": 5}
-        axis.add_patch(Rectangle(corner, width, height, **style))
+        box = Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=edge, linewidth=thick)
+        box.set(clip_on=False, zorder=5)
+        axis.add_patch(box)
 
 
 def scientific(value: float) -> str:

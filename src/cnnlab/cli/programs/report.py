@@ -4,11 +4,11 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
 from cnnlab._choices import UsageError
+from cnnlab.cli.configs import trusted
 from cnnlab.report.reported import write_report
 from cnnlab.runs.run import Run
 from cnnlab.training.fit import quiet_advice
@@ -19,23 +19,23 @@ PAPERS = {".hydra", "config.yaml"}
 def run(config: DictConfig, folder: Path) -> int:
     """`report.html` of one run in its own folder, of several in `folder`. Prints where it lies."""
     quiet_advice()
-    runs = [Run.open(given) for given in given_runs(config.run)]
+    runs = [Run.open(name, trusted(config)) for name in given_runs(config.run)]
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     if len(runs) == 1 and {path.name for path in folder.iterdir()} <= PAPERS:
         shutil.rmtree(folder)  # the page goes beside what it shows
         with suppress(OSError):  # it holds other reports
             folder.parent.rmdir()
         folder = runs[0].folder
-    print(write_report([one.reported(config.checkpoint) for one in runs], folder / "report.html"))
+    print(write_report([shown.reported(config.checkpoint) for shown in runs], folder / "report.html"))
     return 0
 
 
-def given_runs(given: Any) -> list[str]:
-    """`run=A` or `run=[A,B]`. Raises ValueError for anything else, and for a run that is given twice."""
-    runs = [str(one) for one in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]
-    if not runs or any(not one.strip() for one in runs):
+def given_runs(given: object) -> list[str]:
+    """`run=A` or `run=[A,B]`. Raises UsageError for anything else, and for a run that is given twice."""
+    names = [str(name) for name in given] if isinstance(given, ListConfig) else [str(given)]
+    if not names or any(not name.strip() for name in names):
         raise UsageError("run: the folder of a run, or several as in run=[A,B]")
-    twice = sorted({one for one in runs if runs.count(one) > 1})
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"run: given twice: {', '.join(twice)}")
-    return runs
+    return names
