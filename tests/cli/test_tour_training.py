@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from cnnlab.tour.networks import first_layers
-from cnnlab.tour.training import train_arm
+
+from cnnlab.tour.learned import first_layers, train_arm
 
 
 def test_a_training_is_the_one_of_the_training_program(here: Callable, tmp_path: Path) -> None:
