@@ -162,8 +162,7 @@ class EdgeDetector(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> Edges:
         """Before thinning, of the image's dtype (float32 of uint8); strength in intensity per pixel."""
-        strength, dy, dx = self._in_strips(self._padded(accepted(image_BCHW)))
-        return self._edges(self._suppressed(strength), dy, dx, image_BCHW.dtype)
+        return self._edges(self._in_strips(self._padded(accepted(image_BCHW))), image_BCHW.dtype)
 
     @torch.no_grad()
     def both(self, image_BCHW: Tensor) -> tuple[Edges, Tensor]:
@@ -171,14 +170,13 @@ class EdgeDetector(nn.Module):
         image = accepted(image_BCHW)
         if self._is_plain and fusible(image, self.kernels):  # of which the thinned edges are the smaller part
             return self(image_BCHW), self.thinned(image_BCHW)
-        strength, dy, dx = fields = self._fields(self._padded(image))
-        suppressed = self._suppressed(strength)
-        thin = self._thinned(image, fields, suppressed)
-        return self._edges(suppressed, dy, dx, image_BCHW.dtype), like(thin, image_BCHW)
+        fields = self._fields(self._padded(image))
+        return self._edges(fields, image_BCHW.dtype), like(self._thinned(image, fields), image_BCHW)
 
-    def _edges(self, strength: Tensor, dy: Tensor, dx: Tensor, dtype: torch.dtype) -> Edges:
+    def _edges(self, fields: Fields, dtype: torch.dtype) -> Edges:
+        strength, dy, dx = fields
         dtype = dtype if dtype.is_floating_point else strength.dtype
-        return Edges(strength.to(dtype), direction(dy, dx).to(dtype))
+        return Edges(self._suppressed(strength).to(dtype), direction(dy, dx).to(dtype))
 
     def _suppressed(self, strength: Tensor) -> Tensor:
         return strength * suppression(strength, self.surround, self.surround_radius) if self.surround else strength
@@ -204,8 +202,7 @@ class EdgeDetector(nn.Module):
         image = accepted(image_BCHW)
         if self._is_plain and fusible(image, self.kernels):
             return like(self._thinned_fused(image), image_BCHW)
-        fields = self._fields(self._padded(image))
-        return like(self._thinned(image, fields, self._suppressed(fields[0])), image_BCHW)
+        return like(self._thinned(image, self._fields(self._padded(image))), image_BCHW)
 
     def _thinned_fused(self, image_B1HW: Tensor) -> Tensor:
         taps = small_taps(self.kernels)
@@ -214,9 +211,10 @@ class EdgeDetector(nn.Module):
         dtype = np.float64 if image_B1HW.dtype == torch.float64 else np.float32
         return spread(found, torch.from_numpy(np.zeros(image_B1HW.shape, dtype)), self._limits)
 
-    def _thinned(self, image: Tensor, fields: Fields, suppressed: Tensor) -> Tensor:
+    def _thinned(self, image: Tensor, fields: Fields) -> Tensor:
         strength, dy, dx = fields
         tie = image if image.shape[1] == 1 else brightness(as_float(image))
+        suppressed = self._suppressed(strength)
         if walkable(strength, dy, dx, tie):
             return thinned_by_places((strength, dy, dx), tie, suppressed, self._least, self._limits)
         return self.thresholded(torch.where(self._stays(strength, dy, dx, tie, self._least), suppressed, 0))

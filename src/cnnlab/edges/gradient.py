@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cnnlab._choices import UsageError, check_choice
 from cnnlab.edges.borders import BORDERS, pad
-from cnnlab.edges.fast.lengths import gradients, lengths, walkable
+from cnnlab.edges.fast.lengths import lengths, walkable
 from cnnlab.edges.fast.strips import by_strips, recorded
 from cnnlab.filters import FilterBank
 
@@ -78,9 +78,6 @@ class Gradient(nn.Module):
 
     def inside(self, padded_BCHW: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """(dy, dx) of one scale after the other, (B, C, H, W), of an image that has its border already."""
-        if walkable(padded_BCHW):
-            yield from gradients(padded_BCHW, self.taps)
-            return
         for difference, smoothing in self.taps:
             smooth_in_x = correlated(padded_BCHW, smoothing, -1, +1)
             smooth_in_y = correlated(padded_BCHW, smoothing, -2, +1)

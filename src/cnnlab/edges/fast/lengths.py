@@ -1,11 +1,10 @@
-"""Gradients and their lengths for a CPU, compiled: one walk down the rows, whose lines never leave the cache.
+"""Lengths of gradients for a CPU, compiled: one walk down the rows, whose lines never leave the cache.
 
 B batch, C channel, S scale, H W image, w a line with its border, n taps and lines at a time. `gradient.py` says what is
 computed; here it is done in the same order, so that the response rotates and mirrors with the image to the last bit.
 All that is compiled together stands in this one file: see `_compiled.py`.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise, product
 
 import numpy as np
@@ -21,7 +20,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def walkable(image_BCHW: Tensor) -> bool:
-    """Whether the walk serves: numba is there, the image on the CPU, nothing traced, recorded or transformed."""
+    """Whether `lengths` serves: numba is there, the image on the CPU, nothing traced, recorded or transformed."""
     if not COMPILED or torch.compiler.is_compiling() or type(image_BCHW) is not Tensor or recorded(image_BCHW):
         return False
     plain = image_BCHW.dtype in (torch.float32, torch.float64) and 0 not in image_BCHW.shape
@@ -44,20 +43,6 @@ def lengths(image_BCHW: Tensor, taps: list[tuple[list[float], list[float]]], bor
     return result
 
 
-def gradients(padded_BCHW: Tensor, taps: list[tuple[list[float], list[float]]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """(dy, dx) of one scale after the other, (B, C, H, W), of an image that has its border already."""
-    side, shape = len(taps[0][0]), padded_BCHW.shape
-    image_Nhw = padded_BCHW.detach().contiguous().flatten(0, 1).numpy()
-    ends = cut(shape[-2] - side + 1)
-    for pair in taps:
-        dy, dx = (padded_BCHW.new_empty(*shape[:2], shape[-2] - side + 1, shape[-1] - side + 1) for _ in range(2))
-        lines = tuple(np.array(line, image_Nhw.dtype) for line in pair)
-        fields = zip(image_Nhw, dy.flatten(0, 1).numpy(), dx.flatten(0, 1).numpy(), strict=True)
-        jobs = [(*field, lines, rows) for field, rows in product(fields, pairwise(ends))]
-        side_by_side(_rows_inside, jobs, len(ends) - 1)
-        yield dy, dx
-
-
 @compiled
 def _rows(image_HW: np.ndarray, sources_hw: Pair, taps: Pair, rows: tuple[int, int], length_HW: np.ndarray) -> None:
     """The rows from the first to before the last; n lines of the image are at hand, each read once."""
@@ -77,24 +62,6 @@ def _rows(image_HW: np.ndarray, sources_hw: Pair, taps: Pair, rows: tuple[int, i
         length_W = length_HW[top]
         for x in range(width):
             length_W[x] = np.sqrt(dy_W[x] * dy_W[x] + dx_W[x] * dx_W[x])
-
-
-@compiled
-def _rows_inside(
-    padded_hw: np.ndarray, dy_HW: np.ndarray, dx_HW: np.ndarray, taps: Pair, rows: tuple[int, int]
-) -> None:
-    """As `_rows`, of an image with its border: both parts of the gradient."""
-    (difference_n, smoothing_n), (first, last), width = taps, rows, dy_HW.shape[1]
-    side = len(difference_n)
-    smooth_nW, smooth_w = np.empty((side, width), dy_HW.dtype), np.empty(padded_hw.shape[1], dy_HW.dtype)
-    line_nw = np.empty((side, padded_hw.shape[1]), dy_HW.dtype)
-    for y in range(first, last + side - 1):
-        line_nw[y % side] = padded_hw[y]
-        _smooth(line_nw[y % side], smoothing_n, smooth_nW[y % side])
-        top = y - side + 1
-        if top >= first:
-            _across(line_nw, smoothing_n, top, smooth_w)
-            _differences(smooth_nW, smooth_w, difference_n, top, dy_HW[top], dx_HW[top])
 
 
 @compiled

@@ -19,7 +19,7 @@ def by_strips(work: Callable[[Tensor], tuple[Tensor, ...]], padded_BCHW: Tensor,
     traced = torch.compiler.is_compiling() or recorded(padded_BCHW)
     if padded_BCHW.device.type != "cpu" or traced:
         return work(padded_BCHW)
-    step = max(4 * halo, 1, _PIXELS * padded_BCHW.shape[-2] // max(padded_BCHW.numel(), 1))  # most rows once only
+    step = max(1, _PIXELS * padded_BCHW.shape[-2] // max(padded_BCHW.numel(), 1))
     if step >= rows:
         return work(padded_BCHW)
     results: tuple[Tensor, ...] = ()
