@@ -15,9 +15,9 @@ from cnnlab.cli.folders import Folders, config_folder, register_resolvers
 from cnnlab.cli.targets import check_class
 from cnnlab.data.contract import Data
 from cnnlab.nn.rebuilding import describe
+from cnnlab.runs.matching import describe_for
 from cnnlab.studies.arms import start_filters
 from cnnlab.studies.spec import StudyDesign
-from cnnlab.training.recipe import describe_for
 from cnnlab.training.tasks.boundaries import BoundaryTask
 from cnnlab.training.tasks.network import NetworkTask
 from cnnlab.training.trainer import make_trainer
@@ -50,7 +50,7 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 
 
 def task_of(config: DictConfig, network: torch.nn.Module, data: Data) -> NetworkTask:
-    about = describe_for(data, network, describe(network))
+    about = describe_for(network, data, "", None)
     return build_recipe(config, Path()).task_for(network, data, about)
 
 

@@ -35,7 +35,7 @@ ASKED = ("arms=[kaiming,jet]", "train_sizes=[40,80]", "epochs=2", "hypotheses=[]
         (["filters=3"], ["9 kernels", "3 filters"]),
         (["data=bsds500", "data.root=nowhere"], ["no classes"]),
         (["study=init_digit"], ["init_digits"]),
-        (["hypotheses=[{text: x, claims: [{arm: jot, quantity: area, expect: same}]}]"], ["'jot'", "known: kaiming"]),
+        (["hypotheses=[{text: x, claims: [{arm: jot, quantity: area, expect: same}]}]"], ["'jot'", "valid: kaiming"]),
         (["model=edge_net"], ["first layer of small_cnn"]),
         (["optimizer.lr=-1", "learning_rates=null"], ["optimizer", "-1"]),
     ],

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from cnnlab.cli.reported import reported
 from PIL import Image
 
 from cnnlab.cli import entry as programs
 from cnnlab.nn.rebuilding import export, load
 from cnnlab.report.reported import LARGEST, collect
 from cnnlab.runs.metrics import read_metrics
+from cnnlab.runs.run import Run
 
 SMALL = (
     "model=edge_net", "data=bsds500", "model.widths=[4,6]", "model.dilations=[[1],[1]]", "model.up_width=4",
@@ -73,7 +73,7 @@ def test_a_run_leaves_scores_pictures_and_a_page(drawn: Path) -> None:
 
 
 def test_the_page_shows_photographs_where_classifiers_have_their_mistakes(drawn: Path) -> None:
-    page = collect([reported(drawn, "best")], LARGEST)
+    page = collect([Run.open(drawn).reported()], LARGEST)
     assert page["predictions"] == [None]
     assert [row["stem"] for row in page["boundaries"][0]["rows"]] == ["000", "001"]
     text = (drawn / "report.html").read_text()

@@ -32,6 +32,7 @@ class SmallCNN(LabNetwork):
     activation, and between the stages a pool of 2. Then the mean over the image, dropout, a linear head.
     Pools round up, so a single pixel survives.
 
+    >>> import torch
     >>> SmallCNN("sobel + laplacian", in_channels=1, num_classes=10)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
 

@@ -240,7 +240,7 @@ def test_one_value_a_channel_has_no_variance_here_as_there() -> None:
 @pytest.mark.parametrize("kind", [Mixing, Pulling])
 def test_a_forward_or_penalty_that_mixes_replicas_is_found(kind: type) -> None:
     networks = [kind(nn.Conv2d(1, 3, 8), nn.Flatten()) for _ in range(2)]
-    with pytest.raises(ValueError, match=f"{kind.__name__} cannot be stacked: its answers change"):
+    with pytest.raises(ValueError, match=f"{kind.__name__} cannot be stacked: its predictions change"):
         StackedNetwork(networks).check(networks, torch.rand(2, 2, 1, 8, 8))
     good = [network(seed).float() for seed in range(2)]
     StackedNetwork(good).check(good, torch.rand(2, 2, 1, 8, 8))

@@ -115,7 +115,6 @@ class StackedBatchNorm(StackedLayer[_BatchNorm]):
     """
 
     rectifies = False
-    num_batches_tracked: Tensor | None
 
     def __init__(self, layers: Sequence[_BatchNorm]) -> None:
         super().__init__(layers)
@@ -127,8 +126,9 @@ class StackedBatchNorm(StackedLayer[_BatchNorm]):
         one, mean, variance = self.one, self.folded("running_mean"), self.folded("running_var")
         weight, bias = self.folded("weight"), self.folded("bias")
         measures = self.training or mean is None
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
+        tracked = self._buffers.get("num_batches_tracked")  # none where no statistics run
+        if self.training and tracked is not None:
+            tracked += 1
         if weight is not None and bias is not None and can_normalise(value_BN, weight):
             if measures:
                 return normalised(value_BN, weight, bias, mean, variance, self.momentum, one.eps, self.rectifies)
