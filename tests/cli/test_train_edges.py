@@ -130,10 +130,13 @@ def test_the_controls_see_the_same_windows_and_start_alike_behind_the_first_laye
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("model=edge_net", "data=digits"), "EdgeNet draws boundaries, and digits has classes; take data=bsds500"),
+        (
+            ("model=edge_net", "data=digits"),
+            "EdgeNet predicts a boundary map, and digits has classes; take data=bsds500",
+        ),
         (
             ("model=edge_init", "data=bsds500"),
-            "SmallCNN tells classes apart, and bsds500 has boundaries; take model=edge",
+            "SmallCNN is a classifier, and bsds500 has boundaries; take model=edge",
         ),
         (("model=edge_net", "data=bsds500", "task=classification_task"), "EdgeNet is trained by task=boundary_task"),
         (("model=edge_init", "data=digits", "task=boundary_task"), "SmallCNN is trained by task=classification_task"),

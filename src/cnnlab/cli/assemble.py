@@ -23,6 +23,7 @@ from cnnlab.data.contract import Data, Facts
 from cnnlab.data.images.sources import source_of
 from cnnlab.filters import FilterBank, bank
 from cnnlab.filters.expression import needs_patches, patch_size
+from cnnlab.runs.matching import check_kind
 from cnnlab.training.recipe import Recipe, try_out
 from cnnlab.training.tasks.network import MakeOptimizer, MakeSchedule
 
@@ -95,6 +96,9 @@ def assemble(config: DictConfig, folder: Path) -> Assembled:
     """The objects of a training in `folder`."""
     trust = trusted(config)
     data = build_data(config.data, trust)
+    if config.model.get("factory") is None:
+        located, _ = read("model", config.model)
+        check_kind("num_classes" in inspect.signature(located).parameters, data, located.__name__)
     network, factory, arguments = build_network(config.model, data, config.seed, trust)
     recipe = build_recipe(config, folder)
     return {"network": network, "data": data, "recipe": recipe, "factory": factory, "arguments": arguments}
@@ -126,9 +130,6 @@ def _ours(config: DictConfig, data: Facts, seed: int) -> nn.Module:
     parameters = inspect.signature(located).parameters
     sizes: dict[str, object] = {"in_channels": data.in_channels}
     if "num_classes" in parameters:
-        if not data.class_names:
-            wrong = f"{located.__name__} is a classifier, and {data.name} has boundaries"
-            raise UsageError(f"model: {wrong}; take model=edge_net")
         sizes["num_classes"] = len(data.class_names)
     if "bank" in parameters:
         sizes["bank"] = _checked_bank(located, values.pop("bank", None), data, seed)

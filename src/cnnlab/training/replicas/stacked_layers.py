@@ -36,14 +36,18 @@ class StackedLayer(nn.Module, Generic[Layer]):
         super().__init__()
         self.replicas = len(layers)
         self._one = [layers[0]]  # in a list: no part of the module tree
-        for name, parameter in layers[0].named_parameters(recurse=False):
+        for name, parameter in layers[0]._parameters.items():
+            if parameter is None:  # a layer without a bias, say
+                self.register_parameter(name, None)
+                continue
             # Whether each replica's own parameter trains is the network's to know.
             trains = any(getattr(layer, name).requires_grad for layer in layers)
             stack = stacked_tensor([getattr(layer, name) for layer in layers])
             self.register_parameter(name, nn.Parameter(stack, requires_grad=trains))
             assert parameter.shape == stack.shape[1:]
-        for name, _ in layers[0].named_buffers(recurse=False):
-            self.register_buffer(name, stacked_tensor([getattr(layer, name) for layer in layers]))
+        for name, buffer in layers[0]._buffers.items():
+            stacked = None if buffer is None else stacked_tensor([getattr(layer, name) for layer in layers])
+            self.register_buffer(name, stacked)
 
     @property
     def one(self) -> Layer:
@@ -115,6 +119,7 @@ class StackedBatchNorm(StackedLayer[_BatchNorm]):
     """
 
     rectifies = False
+    num_batches_tracked: Tensor | None
 
     def __init__(self, layers: Sequence[_BatchNorm]) -> None:
         super().__init__(layers)
@@ -126,9 +131,8 @@ class StackedBatchNorm(StackedLayer[_BatchNorm]):
         one, mean, variance = self.one, self.folded("running_mean"), self.folded("running_var")
         weight, bias = self.folded("weight"), self.folded("bias")
         measures = self.training or mean is None
-        tracked = self._buffers.get("num_batches_tracked")  # none where no statistics run
-        if self.training and tracked is not None:
-            tracked += 1
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
         if weight is not None and bias is not None and can_normalise(value_BN, weight):
             if measures:
                 return normalised(value_BN, weight, bias, mean, variance, self.momentum, one.eps, self.rectifies)
