@@ -34,6 +34,12 @@ def find_checkpoint(folder: Path, name: str) -> Path:
     raise UsageError(f"there is no checkpoint {name!r} in {folder}; there are: {', '.join(there) or 'none'}")
 
 
+def open_checkpoint(folder: Path, name: str) -> Checkpoint:
+    """`find_checkpoint`, read."""
+    path = find_checkpoint(folder, name)
+    return read_checkpoint(path)
+
+
 def best_or_last(folder: Path) -> Path | None:
     """A run that stops within its first epoch has validated nothing, so that nothing is best."""
     files = (folder / CHECKPOINTS / f"{name}.ckpt" for name in ("best", "last"))

@@ -14,7 +14,14 @@ from cnnlab.data.rebuilding import rebuild_data
 from cnnlab.nn.predictions import Predictions
 from cnnlab.nn.rebuilding import rebuild
 from cnnlab.report.reported import ReportedRun, write_report
-from cnnlab.runs.checkpoints import Checkpoint, best_or_last, find_checkpoint, load_weights, read_checkpoint
+from cnnlab.runs.checkpoints import (
+    Checkpoint,
+    best_or_last,
+    find_checkpoint,
+    load_weights,
+    open_checkpoint,
+    read_checkpoint,
+)
 from cnnlab.runs.figures import kernels_figure, learning_curves_figure
 from cnnlab.runs.folder import CONFIG, find_run, read_config
 from cnnlab.runs.matching import check_match
@@ -95,7 +102,7 @@ class Run:
 
     def checkpoint(self, name: str = "best") -> Checkpoint:
         """`best`, `last`, or the path of a .ckpt file. Raises UsageError for one that isn't there, or can't be read."""
-        return read_checkpoint(self.checkpoint_path(name))
+        return open_checkpoint(self.folder, name)
 
     def checkpoint_path(self, name: str = "best") -> Path:
         """Where that checkpoint lies. Raises UsageError with those that are there."""

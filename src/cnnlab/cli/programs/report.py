@@ -19,7 +19,9 @@ PAPERS = {".hydra", "config.yaml"}
 def run(config: DictConfig, folder: Path) -> int:
     """`report.html` of one run in its own folder, of several in `folder`. Prints where it lies."""
     quiet_advice()
-    runs = [Run.open(name, trusted(config)) for name in given_runs(config.run)]
+    names = given_runs(config.run)
+    trust = trusted(config)
+    runs = [Run.open(name, trust) for name in names]
     folder = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
     if len(runs) == 1 and {path.name for path in folder.iterdir()} <= PAPERS:
         shutil.rmtree(folder)  # the page goes beside what it shows
