@@ -197,7 +197,7 @@ MISTAKES = [
     ("input=photos threads=two", ["threads=two", "an integer or null"]),
     ("input=photos pictures=some", ["pictures=some", "true or false"]),
     ("input=photos overwrit=true", ["'overwrit'", "did you mean 'overwrite'"]),
-    ("input=photo (1).jpg", ["can't read", "quotes"]),
+    ("input=photo (1).jpg", ["no file or folder photo (1).jpg"]),
     ("", ["missing: input"]),
 ]
 
