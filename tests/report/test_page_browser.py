@@ -182,7 +182,7 @@ def test_exploding_weights_are_shown_on_a_scale_an_epoch_and_on_one_for_all_if_a
     grown = [limit * 100**number for number, limit in enumerate(gathered[1]["kernels"]["limits"])]
     kernels = {**gathered[1]["kernels"], "limits": grown, "common": False}
     browser = page((gathered[0], {**gathered[1], "kernels": kernels}))
-    ends, own = browser.find_element("css selector", ".bar .high"), pictures(browser, ".tiles .before")
+    ends, own = browser.find_element("css selector", ".scale-bar .high"), pictures(browser, ".tiles .before")
     assert float(ends.text) == pytest.approx(grown[-1], rel=0.05)
     assert "a colour scale of its own" in browser.find_element("css selector", ".kernels .which").text
     common = browser.find_element("css selector", "input.common")
@@ -200,7 +200,7 @@ def test_on_paper_the_fields_stand_beside_each_other_without_controls(page: Call
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         assert browser.execute_script(columns) == 2
-        hidden = ("nav", ".controls", ".play", "input[type=range]", ".bar label")
+        hidden = ("nav", ".controls", ".play", "input[type=range]", ".scale-bar label")
         assert not [one for one in hidden if browser.find_element("css selector", one).is_displayed()]
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

@@ -124,3 +124,22 @@ def test_evil_names_run_nothing(page: Callable, study_page: StudyPage) -> None:
     browser = page(replace(study_page, name=evil, limits=[evil], hypotheses=[(evil, evil, "refuted")]))
     assert evil in browser.find_element("css selector", "h1").text
     assert browser.execute_script("return document.querySelectorAll('script').length") == 2
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_an_interval_is_drawn_from_its_lower_to_its_upper_end(
+    page: Callable, study_page: StudyPage, width: int
+) -> None:
+    """As wide as its numbers say, on the axis that the track is; the style of another page's part may not cut it."""
+    forest, condition = study_page.forests[0], study_page.conditions[0]
+    wide = replace(forest.rows[0], condition=condition, mean=2.0, low=-30.0, high=34.0)
+    shown = replace(study_page, conditions=[condition], forests=[replace(forest, rows=[wide])])
+    ((left, said, place, drawn, pixel),) = page(shown, width=width).execute_script(
+        "return [...document.querySelectorAll('.forest .track .bar')].map((one) => {"
+        "const part = one.getBoundingClientRect(), whole = one.parentElement.getBoundingClientRect();"
+        "return [parseFloat(one.style.left), parseFloat(one.style.width), "
+        "100 * (part.left - whole.left) / whole.width, 100 * part.width / whole.width, 100 / whole.width]})"
+    )
+    assert said > 60
+    assert place == pytest.approx(left, abs=pixel)
+    assert drawn == pytest.approx(said, abs=pixel)

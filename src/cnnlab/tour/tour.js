@@ -254,7 +254,7 @@
       move(state.row, state.column);
     });
   }
-  const bar = find(".bar canvas");
+  const bar = find(".scale-bar canvas");
   bar.width = data.colours.length;
   bar.height = 1;
   const strip = new ImageData(data.colours.length, 1);

@@ -21,7 +21,7 @@ page.section("kernels", (root, shown) => {
 
   const tiles = [...root.querySelectorAll(".tiles li")];
   root.querySelectorAll(".still").forEach((canvas) => draw(canvas, last, Number(canvas.dataset.index), false));
-  page.paint(root.querySelector(".bar canvas"), page.colours.length, 1, (i) => [...page.colours[i], 255]);
+  page.paint(root.querySelector(".scale-bar canvas"), page.colours.length, 1, (i) => [...page.colours[i], 255]);
 
   const slider = root.querySelector("input[type=range]");
   const output = root.querySelector("output");
